@@ -10,7 +10,7 @@
     )
 
 makes `:task_cc_proto`, a cc_library, and `:task_cc_proto_descriptor`, a FileDescriptorSet with all imports and
-comments. Imports are relative to the repository's protos/ folder, in .proto files (`import "apium/v1/task.proto"`)
+comments in the file task_cc_proto_descriptor.bin. Imports are relative to the repository's protos/ folder, in .proto files (`import "apium/v1/task.proto"`)
 and in C++ (`#include "apium/v1/task.pb.h"`, `#include "apium/v1/task.grpc.pb.h"`).
 """
 
@@ -66,7 +66,7 @@ def _cc_proto_sources_impl(ctx):
             (headers if extension.endswith(".h") else sources).append(output)
     _protoc(ctx, headers + sources, transitive_sources, flags, "ProtocCpp")
 
-    descriptor = ctx.actions.declare_file(ctx.label.name + ".descriptor.bin")
+    descriptor = ctx.actions.declare_file(ctx.attr.descriptor_name)
     _protoc(
         ctx,
         [descriptor],
@@ -91,6 +91,7 @@ _cc_proto_sources = rule(
         "srcs": attr.label_list(allow_files = [".proto"], mandatory = True),
         "deps": attr.label_list(providers = [ApiumProtoInfo]),
         "grpc": attr.bool(default = False),
+        "descriptor_name": attr.string(mandatory = True),
     },
 )
 
@@ -117,6 +118,7 @@ def apium_cc_proto_library(name, srcs, deps = [], grpc = False, visibility = Non
         srcs = srcs,
         deps = [_sources_label(dep) for dep in deps],
         grpc = grpc,
+        descriptor_name = name + "_descriptor.bin",
         visibility = visibility,
         testonly = testonly,
     )
