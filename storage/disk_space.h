@@ -9,12 +9,14 @@
 namespace apium {
 
 struct DiskSpace {
-  uint64_t free_bytes = 0;  // what this process may still write, without the part reserved for root
+  uint64_t free_bytes = 0;  // what this process may still write, without the
+                            // part reserved for root
   uint64_t total_bytes = 0;
 };
 
-// Space of the file system that holds `path`, an existing file or folder. Any thread.
-// NOT_FOUND: no such path. PERMISSION_DENIED. UNAVAILABLE: any other failure.
+// Space of the file system that holds `path`, an existing file or folder. Any
+// thread. NOT_FOUND: no such path. PERMISSION_DENIED. UNAVAILABLE: any other
+// failure.
 absl::StatusOr<DiskSpace> GetDiskSpace(const std::string& path);
 
 }  // namespace apium
