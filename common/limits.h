@@ -1,0 +1,127 @@
+// Every bound of the public contract, with its unit and its reason. Bounds of
+// names are in common/names.h.
+
+#ifndef APIUM_COMMON_LIMITS_H_
+#define APIUM_COMMON_LIMITS_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/time/time.h"
+
+namespace apium {
+
+// --- Messages ---
+
+// A task's payload unless the operator says otherwise: larger data belongs in
+// an object store, by reference.
+inline constexpr size_t kPayloadBytesDefaultMax = 1 * 1024 * 1024;
+// What an operator may raise it to: a task, its headers and its envelope must
+// fit one gRPC message.
+inline constexpr size_t kPayloadBytesHardMax = 4 * 1024 * 1024;
+// One gRPC message, in either direction. Twice the largest payload, so that one
+// task always fits; gRPC's default of 4 MiB would refuse it. Batches are cut to
+// this size by their makers.
+inline constexpr size_t kGrpcMessageBytesMax = 8 * 1024 * 1024;
+// What makers of batches aim for: beyond it a larger message saves nothing and
+// delays its first task.
+inline constexpr size_t kBatchBytesTarget = 1 * 1024 * 1024;
+// Tasks in one SubmitTasks call or stream message: bounds the work of one
+// engine turn.
+inline constexpr size_t kBatchTasksMax = 1000;
+// Headers of a task: trace context, tenant, and the like.
+inline constexpr size_t kHeadersMax = 64;
+// Names and values together.
+inline constexpr size_t kHeadersBytesMax = 16 * 1024;
+// Worker labels and task tags.
+inline constexpr size_t kLabelsMax = 64;
+inline constexpr size_t kLabelValueBytesMax = 256;
+// content_type and content_encoding: a media type with parameters.
+inline constexpr size_t kContentTypeBytesMax = 256;
+// What a worker may say about a failure: the type of the error, its message,
+// its stack trace.
+inline constexpr size_t kErrorTypeBytesMax = 256;
+inline constexpr size_t kErrorMessageBytesMax = 16 * 1024;
+inline constexpr size_t kErrorTraceBytesMax = 64 * 1024;
+
+// --- Lists ---
+
+inline constexpr int kPageSizeDefault = 100;
+inline constexpr int kPageSizeMax = 1000;
+
+// --- Tasks ---
+
+// A task without a priority is in the middle, so that both more and less urgent
+// ones can be told.
+inline constexpr uint32_t kPriorityDefault = 128;
+inline constexpr uint32_t kPriorityMax = 255;
+// How far ahead an ETA, a delay or an expiry may be: further is a mistake in
+// units.
+inline constexpr absl::Duration kEtaAheadMax = absl::Hours(24 * 3660);
+// Deliveries of one task, first included.
+inline constexpr uint32_t kAttemptsDefault = 4;
+inline constexpr uint32_t kAttemptsMax = 1'000'000;
+// Deliveries that ended with the worker gone, before the task is set aside: it
+// may be the task that kills workers.
+inline constexpr uint32_t kWorkerLossesDefault = 5;
+// Back-off between attempts.
+inline constexpr absl::Duration kRetryInitialDefault = absl::Seconds(1);
+inline constexpr absl::Duration kRetryMaxDefault = absl::Minutes(10);
+inline constexpr absl::Duration kRetryDelayMax = absl::Hours(24 * 31);
+inline constexpr double kRetryMultiplierDefault = 2.0;
+inline constexpr double kRetryMultiplierMax = 100.0;
+inline constexpr double kRetryJitterDefault = 0.2;
+
+// --- Leases and the worker stream ---
+
+// A lease that is not extended by a heartbeat ends after this: long enough for
+// a worker to be restarted, short enough for a task not to hang on a dead host.
+inline constexpr absl::Duration kLeaseDefault = absl::Seconds(30);
+inline constexpr absl::Duration kLeaseMin = absl::Seconds(1);
+inline constexpr absl::Duration kLeaseMax = absl::Hours(12);
+// A third of the lease: two heartbeats may be lost.
+inline constexpr absl::Duration kHeartbeatDefault = absl::Seconds(10);
+inline constexpr absl::Duration kHeartbeatMin = absl::Milliseconds(200);
+// How long a worker that lost its stream keeps its leases: a reconnect with
+// back-off fits.
+inline constexpr absl::Duration kReattachGraceDefault = absl::Seconds(20);
+// Credit of one worker: free slots plus prefetch.
+inline constexpr uint32_t kCreditMax = 65536;
+inline constexpr uint32_t kSlotsMax = 65536;
+// Queues and task types that one worker may name.
+inline constexpr size_t kWorkerQueuesMax = 1000;
+inline constexpr size_t kWorkerTaskTypesMax = 10'000;
+
+// --- Results ---
+
+inline constexpr absl::Duration kResultTtlDefault = absl::Hours(24);
+inline constexpr absl::Duration kResultTtlMax = absl::Hours(24 * 3660);
+// The longest that a server holds a waiting call; clients ask again.
+inline constexpr absl::Duration kWaitMax = absl::Hours(1);
+
+// --- Connections ---
+
+// A client pings an idle connection this often, to find a dead peer behind a
+// silent network.
+inline constexpr absl::Duration kKeepalivePing = absl::Seconds(20);
+inline constexpr absl::Duration kKeepaliveTimeout = absl::Seconds(10);
+// A server lets clients ping this often before it calls them abusive: half of
+// kKeepalivePing, for jitter.
+inline constexpr absl::Duration kKeepalivePingPermitted = absl::Seconds(10);
+// Reconnects: first wait, growth, longest wait.
+inline constexpr absl::Duration kReconnectInitial = absl::Milliseconds(100);
+inline constexpr absl::Duration kReconnectMax = absl::Seconds(10);
+inline constexpr double kReconnectMultiplier = 1.6;
+inline constexpr double kReconnectJitter = 0.2;
+
+// --- Ports, unless flags say otherwise ---
+
+inline constexpr int kBrokerPort = 7450;
+inline constexpr int kResultsPort = 7451;
+inline constexpr int kBrokerHttpPort = 9450;
+inline constexpr int kResultsHttpPort = 9451;
+inline constexpr int kWorkerHttpPort = 9452;
+
+}  // namespace apium
+
+#endif  // APIUM_COMMON_LIMITS_H_
