@@ -115,7 +115,7 @@ absl::Status CheckStoreFolder(const std::string& path) {
   for (const std::string& log : logs) {
     absl::Status status = CheckRocksDbLog(log);
     if (absl::IsDataLoss(status)) {
-      return DamagedStoreError(path, status.message());
+      return DamagedStoreError(path, std::string(status.message()));
     }
     if (!status.ok()) return status;
   }

@@ -11,7 +11,7 @@ namespace {
 
 // RocksDB passes on most system errors as text only (strerror).
 absl::Status FromIoError(const rocksdb::Status& status,
-                         std::string_view folder) {
+                         const std::string& folder) {
   const std::string text = status.ToString();
   if (status.IsNoSpace() || absl::StrContains(text, "No space left")) {
     return absl::ResourceExhaustedError(
@@ -51,7 +51,7 @@ absl::Status FromIoError(const rocksdb::Status& status,
 }  // namespace
 
 absl::Status FromRocksDbStatus(const rocksdb::Status& status,
-                               std::string_view folder) {
+                               const std::string& folder) {
   switch (status.code()) {
     case rocksdb::Status::kOk:
       return absl::OkStatus();
@@ -77,8 +77,8 @@ absl::Status FromRocksDbStatus(const rocksdb::Status& status,
   }
 }
 
-absl::Status DamagedStoreError(std::string_view folder,
-                               std::string_view damage) {
+absl::Status DamagedStoreError(const std::string& folder,
+                               const std::string& damage) {
   return absl::DataLossError(absl::StrCat(
       "store ", folder, " is damaged: ", damage,
       "; nothing was changed: restore the folder from a backup, or keep it "

@@ -1,7 +1,7 @@
 #ifndef APIUM_STORAGE_ROCKSDB_STATUS_H_
 #define APIUM_STORAGE_ROCKSDB_STATUS_H_
 
-#include <string_view>
+#include <string>
 
 #include "absl/status/status.h"
 
@@ -23,11 +23,11 @@ namespace apium {
 //   InvalidArgument, NotSupported                      INVALID_ARGUMENT
 //   any other failure of the disk, shutdown            UNAVAILABLE
 absl::Status FromRocksDbStatus(const rocksdb::Status& status,
-                               std::string_view folder);
+                               const std::string& folder);
 
 // DATA_LOSS: `damage` says what is wrong with which file.
-absl::Status DamagedStoreError(std::string_view folder,
-                               std::string_view damage);
+absl::Status DamagedStoreError(const std::string& folder,
+                               const std::string& damage);
 
 }  // namespace apium
 

@@ -54,8 +54,7 @@ class DropFilter final : public rocksdb::CompactionFilter {
 };
 
 absl::Status Validate(const RocksDbOptions& options) {
-  const auto at_least = [](std::string_view name, uint64_t value,
-                           uint64_t minimum) {
+  const auto at_least = [](const char* name, uint64_t value, uint64_t minimum) {
     if (value >= minimum) return absl::OkStatus();
     return absl::InvalidArgumentError(absl::StrCat(
         "store option ", name, " is ", value, "; the minimum is ", minimum));
