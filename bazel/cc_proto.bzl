@@ -83,6 +83,11 @@ def _cc_proto_sources_impl(ctx):
             descriptor = depset([descriptor]),
         ),
         ApiumProtoInfo(transitive_sources = transitive_sources),
+        # As system headers: generated code is not ours to warn about where it is included.
+        CcInfo(compilation_context = cc_common.create_compilation_context(
+            headers = depset(headers),
+            system_includes = depset([out_dir]),
+        )),
     ]
 
 _cc_proto_sources = rule(
@@ -131,17 +136,13 @@ def apium_cc_proto_library(name, srcs, deps = [], grpc = False, visibility = Non
             testonly = testonly,
         )
 
-    # From this package up to protos/.
-    depth = len(native.package_name().split("/")) - 1
     native.cc_library(
         name = name,
         srcs = [":%s_sources" % sources],
         hdrs = [":%s_headers" % sources],
-        # Generated code is not ours to warn about, neither here nor where it is included (`includes` is -isystem).
         copts = ["-w"],
-        includes = ["/".join([".."] * depth) or "."],
         linkstatic = True,
-        deps = deps + ["@protobuf"] + (["@grpc//:grpc++"] if grpc else []),
+        deps = deps + [":" + sources, "@protobuf"] + (["@grpc//:grpc++"] if grpc else []),
         visibility = visibility,
         testonly = testonly,
     )
