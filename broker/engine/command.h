@@ -1,0 +1,243 @@
+#ifndef APIUM_BROKER_ENGINE_COMMAND_H_
+#define APIUM_BROKER_ENGINE_COMMAND_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "broker/engine/sinks.h"
+#include "broker/engine/task.h"
+
+// Everything that can be asked of the engine. Names, sizes and ranges are
+// validated before a command is made (broker/service); what depends on the
+// shard's state is decided by the engine.
+namespace apium::broker {
+
+// Accepts a task. Answered by SubmitReply.
+struct SubmitCommand {
+  ReplyAddress reply;
+  // The engine sets task_id (if empty), create_time, and eta and expire_time
+  // from the two durations below.
+  std::shared_ptr<TaskContent> content;
+  std::optional<absl::Duration> delay;
+  std::optional<absl::Duration> expire_after;
+  // Also answer OutcomeReply with the same tag when the task has ended.
+  bool report_outcome = false;
+};
+
+// Reads a task. Answered by TaskReply.
+struct GetTaskCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+  std::string task_id;
+};
+
+// Answered by TaskReply: at once if the task is finished or not known here,
+// else when it has ended; DEADLINE_EXCEEDED / WAIT_TIMEOUT at `deadline`.
+struct WaitTaskCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+  std::string task_id;
+  absl::Time deadline = absl::InfiniteFuture();
+};
+
+// Answered by TaskReply at once and after each change; the last is terminal, or
+// an error.
+struct WatchTaskCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+  std::string task_id;
+};
+
+// The caller of a wait, a watch, or a stream of submits has gone: forget what
+// was to be sent to it. Not answered.
+struct ForgetSinkCommand {
+  std::shared_ptr<ReplySink> sink;
+};
+
+// Answered by TaskReply, with the task after the request.
+struct CancelTaskCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+  std::string task_id;
+  std::string reason;
+};
+
+// Lists live tasks (leased, then ready, then scheduled). Answered by
+// TaskPageReply.
+struct ListTasksCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+  uint32_t page_size = 100;
+  std::string page_token;  // from a former TaskPageReply; empty: from the start
+  std::vector<TaskState> states;  // live states only; empty: all live ones
+  std::string queue;              // empty: all
+  std::string type;               // empty: all
+};
+
+// A worker says hello. Answered by a WorkerPush with SessionOpened or
+// SessionClosed to `sink`.
+struct OpenSessionCommand {
+  std::shared_ptr<WorkerSink> sink;
+  std::string namespace_name;
+  std::string worker_id;
+  std::string session_id;  // to resume; empty: a new one
+  std::vector<LeaseName> held_leases;
+  std::vector<std::string> task_types;
+  std::vector<std::string> queues;  // not empty
+  std::vector<std::pair<std::string, std::string>> labels;
+  uint32_t slots = 0;
+  std::string version;
+  std::string hostname;
+};
+
+// How one attempt ended, as the worker says. See apium.v1.ExecutionOutcome.
+struct ExecutionReport {
+  enum class Kind : uint8_t {
+    kSucceeded,
+    kFailed,
+    kCancelled,
+    kReturned,
+    kRetry
+  };
+  LeaseName lease;
+  Kind kind = Kind::kSucceeded;
+  absl::Time start_time = absl::InfinitePast();
+  Payload result;              // kSucceeded
+  Failure failure;             // kFailed, kRetry
+  std::string reason;          // kCancelled, kReturned
+  absl::Duration retry_delay;  // kRetry
+};
+
+struct StartedReport {
+  LeaseName lease;
+  absl::Time start_time;
+};
+
+struct ProgressReport {
+  LeaseName lease;
+  Progress progress;
+};
+
+// A worker's message. Extends the session whatever it holds. Refusals and
+// acknowledgements go to the session's sink.
+struct WorkerReportCommand {
+  std::shared_ptr<WorkerSink>
+      sink;  // which names the session: a sink that was replaced is ignored
+  std::vector<StartedReport> started;
+  std::vector<ProgressReport> progress;
+  std::vector<ExecutionReport> outcomes;
+  uint32_t credit = 0;
+  bool draining = false;
+};
+
+// The stream broke or ended: the session keeps its leases for the grace period.
+struct SessionDisconnectedCommand {
+  std::shared_ptr<WorkerSink> sink;
+};
+
+// Answered by WorkersReply.
+struct ListWorkersCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+};
+
+// Answered by StatusReply: NOT_FOUND / WORKER_NOT_FOUND, or OK once the command
+// is on its way to the worker.
+struct DrainWorkerCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+  std::string worker_id;
+};
+
+// Settings of a queue that its users can change.
+struct QueueSettings {
+  std::string description;
+  bool paused = false;
+  bool submit_paused = false;
+};
+
+// Answered by QueueReply. ALREADY_EXISTS / QUEUE_EXISTS.
+struct CreateQueueCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+  std::string queue;
+  QueueSettings settings;
+};
+
+// Answered by QueueReply. What is unset stays. Pause and resume are updates,
+// too.
+struct UpdateQueueCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+  std::string queue;
+  std::string etag;  // empty: whatever it is
+  std::optional<std::string> description;
+  std::optional<bool> paused;
+  std::optional<bool> submit_paused;
+};
+
+// Answered by QueueReply.
+struct GetQueueCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+  std::string queue;
+};
+
+// Answered by QueuePageReply.
+struct ListQueuesCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+  uint32_t page_size = 100;
+  std::string page_token;  // name of the last queue of the page before; empty:
+                           // from the start
+};
+
+// Answered by StatusReply.
+struct DeleteQueueCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+  std::string queue;
+};
+
+// Answered by PurgeReply when every task that waited is cancelled; carried out
+// over many turns.
+struct PurgeQueueCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+  std::string queue;
+};
+
+// The result service has everything up to `position`. Not answered.
+struct OutboxConfirmedCommand {
+  uint64_t position = 0;
+};
+
+// From now on submits are answered with `refusal` (disk low, shutting down); OK
+// accepts them again. Not answered.
+struct SetAdmissionCommand {
+  absl::Status refusal;
+};
+
+// Answered by StatsReply.
+struct GetStatsCommand {
+  ReplyAddress reply;
+};
+
+using Command = std::variant<
+    SubmitCommand, WorkerReportCommand, GetTaskCommand, WaitTaskCommand,
+    WatchTaskCommand, ForgetSinkCommand, CancelTaskCommand, ListTasksCommand,
+    OpenSessionCommand, SessionDisconnectedCommand, ListWorkersCommand,
+    DrainWorkerCommand, CreateQueueCommand, UpdateQueueCommand, GetQueueCommand,
+    ListQueuesCommand, DeleteQueueCommand, PurgeQueueCommand,
+    OutboxConfirmedCommand, SetAdmissionCommand, GetStatsCommand>;
+
+}  // namespace apium::broker
+
+#endif  // APIUM_BROKER_ENGINE_COMMAND_H_

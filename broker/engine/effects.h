@@ -1,0 +1,204 @@
+#ifndef APIUM_BROKER_ENGINE_EFFECTS_H_
+#define APIUM_BROKER_ENGINE_EFFECTS_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "broker/engine/engine_stats.h"
+#include "broker/engine/sinks.h"
+#include "broker/engine/task.h"
+#include "storage/store_batch.h"
+
+// What the world must do after a turn of the engine.
+namespace apium::broker {
+
+struct SubmitReply {
+  absl::Status status;
+  std::string task_id;  // empty unless accepted
+  bool minted = false;  // the broker chose the id
+  absl::Time create_time;
+};
+
+// The task of an earlier SubmitCommand with report_outcome has ended.
+struct OutcomeReply {
+  std::shared_ptr<const Outcome> outcome;
+};
+
+// Exactly one of: an error in `status`; `task`; or `elsewhere`: not live here,
+// ask the result service.
+struct TaskReply {
+  enum class Elsewhere : uint8_t {
+    kNo,
+    kFinished,  // it is finished and the result service has confirmed its
+                // outcome
+    kUnknown,   // not known here (any more): the result service may still have
+                // it
+  };
+  absl::Status status;
+  TaskSnapshot task;
+  Elsewhere elsewhere = Elsewhere::kNo;
+};
+
+struct TaskPageReply {
+  absl::Status status;
+  std::vector<TaskSnapshot> tasks;
+  std::string next_page_token;  // empty: no more live tasks
+};
+
+struct StatusReply {
+  absl::Status status;
+};
+
+struct WorkerInfo {
+  std::string worker_id;
+  std::string session_id;
+  bool connected = false;
+  bool draining = false;
+  uint32_t slots = 0;
+  uint32_t credit = 0;
+  uint32_t leases = 0;
+  std::vector<std::string> task_types;
+  std::vector<std::string> queues;
+  std::vector<std::pair<std::string, std::string>> labels;
+  std::string version;
+  std::string hostname;
+  absl::Time connect_time;
+  absl::Time last_seen_time;
+};
+
+struct WorkersReply {
+  std::vector<WorkerInfo> workers;  // by worker id
+};
+
+struct QueueInfo {
+  std::string name;
+  std::string description;
+  bool paused = false;
+  bool submit_paused = false;
+  std::string etag;
+  absl::Time create_time;
+  uint64_t ready = 0;
+  uint64_t scheduled = 0;
+  uint64_t leased = 0;
+  uint32_t workers = 0;
+  absl::Duration oldest_ready_age =
+      absl::InfiniteDuration();  // Infinite: none is ready
+};
+
+struct QueueReply {
+  absl::Status status;
+  QueueInfo queue;
+};
+
+struct QueuePageReply {
+  absl::Status status;
+  std::vector<QueueInfo> queues;
+  std::string next_page_token;
+};
+
+struct PurgeReply {
+  absl::Status status;
+  uint64_t purged = 0;
+};
+
+struct StatsReply {
+  EngineStats stats;
+};
+
+struct Reply {
+  std::variant<SubmitReply, OutcomeReply, TaskReply, TaskPageReply, StatusReply,
+               WorkersReply, QueueReply, QueuePageReply, PurgeReply, StatsReply>
+      body;
+};
+
+struct AddressedReply {
+  ReplyAddress to;
+  Reply reply;
+};
+
+// The session is open. First push of a session.
+struct SessionOpened {
+  std::string session_id;
+  bool resumed = false;
+  std::vector<uint64_t> lost_epochs;
+};
+
+// The stream is to be ended with `status`. Last push of a stream.
+struct SessionClosed {
+  absl::Status status;
+};
+
+// A task for the worker; its credit is already spent.
+struct Delivery {
+  std::shared_ptr<const TaskContent> content;
+  uint32_t attempt = 0;
+  uint64_t epoch = 0;
+  uint32_t failures = 0;
+};
+
+// The outcome that the worker reported is durable.
+struct OutcomeAcknowledged {
+  uint64_t epoch = 0;
+};
+
+// A report that changed nothing.
+struct ReportRefused {
+  uint64_t epoch = 0;
+  absl::Status status;
+};
+
+// The attempt is to stop.
+struct CancelDelivery {
+  LeaseName lease;
+  std::string reason;
+};
+
+// The worker is to drain.
+struct DrainSession {
+  uint64_t control_id = 0;
+};
+
+struct WorkerPush {
+  std::variant<Delivery, OutcomeAcknowledged, ReportRefused, CancelDelivery,
+               SessionOpened, SessionClosed, DrainSession>
+      body;
+};
+
+struct AddressedPush {
+  std::shared_ptr<WorkerSink> to;
+  WorkerPush push;
+};
+
+// Outcomes that one turn decided: one outbox row.
+struct OutboxEntry {
+  uint64_t position = 0;  // from 1, without gaps
+  std::vector<std::shared_ptr<const Outcome>> outcomes;
+};
+
+// The effects of one turn. `writes` are to be applied to the store before the
+// engine's next turn (the engine reads its own writes through the store);
+// `replies`, `pushes` and `outbox` may be released only after `writes` of this
+// turn and of every earlier turn are synced, in the order of the turns.
+struct Effects {
+  StoreBatch writes;
+  std::vector<AddressedReply> replies;
+  std::vector<AddressedPush> pushes;
+  std::vector<OutboxEntry> outbox;  // none or one
+
+  void Clear() {
+    writes.Clear();
+    replies.clear();
+    pushes.clear();
+    outbox.clear();
+  }
+};
+
+}  // namespace apium::broker
+
+#endif  // APIUM_BROKER_ENGINE_EFFECTS_H_

@@ -1,0 +1,172 @@
+#include "broker/storage/key_format.h"
+
+#include "absl/strings/str_cat.h"
+
+namespace apium::broker {
+namespace {
+
+constexpr size_t kLaneIdBytes = 9;
+
+template <typename Integer>
+void AppendBigEndian(Integer value, std::string* out) {
+  for (int shift = (sizeof(Integer) - 1) * 8; shift >= 0; shift -= 8) {
+    out->push_back(static_cast<char>((value >> shift) & 0xff));
+  }
+}
+
+template <typename Integer>
+Integer ReadBigEndian(std::string_view bytes) {
+  Integer value = 0;
+  for (size_t i = 0; i < sizeof(Integer); ++i) {
+    value = static_cast<Integer>((value << 8) |
+                                 static_cast<unsigned char>(bytes[i]));
+  }
+  return value;
+}
+
+std::string NumberedKey(char kind, uint64_t number) {
+  std::string key(1, kind);
+  AppendBigEndian(number, &key);
+  return key;
+}
+
+std::string LanePrefix(char kind, const LaneId& lane) {
+  std::string key;
+  key.reserve(1 + kLaneIdBytes + sizeof(uint64_t));
+  key.push_back(kind);
+  AppendBigEndian(lane.queue_id, &key);
+  AppendBigEndian(lane.type_id, &key);
+  key.push_back(static_cast<char>(255 - lane.priority));
+  return key;
+}
+
+bool HasKindAndSize(std::string_view row_key, char kind, size_t size) {
+  return row_key.size() == size && row_key.front() == kind;
+}
+
+}  // namespace
+
+std::string MakeTaskKey(std::string_view namespace_name,
+                        std::string_view task_id) {
+  return absl::StrCat(namespace_name, std::string_view("\0", 1), task_id);
+}
+
+std::string TaskRowKey(std::string_view task_key) {
+  return absl::StrCat(std::string_view(&kTaskRow, 1), task_key);
+}
+
+std::string ReadyRowKey(const LaneId& lane, uint64_t sequence) {
+  std::string key = LanePrefix(kReadyRow, lane);
+  AppendBigEndian(sequence, &key);
+  return key;
+}
+
+std::string ReadyRowsEnd(const LaneId& lane) {
+  // Sequences never reach the largest number: tickets are handed out from 1.
+  return ReadyRowKey(lane, ~uint64_t{0});
+}
+
+std::optional<uint64_t> SequenceOfReadyRow(std::string_view row_key) {
+  if (!HasKindAndSize(row_key, kReadyRow, 1 + kLaneIdBytes + 8))
+    return std::nullopt;
+  return ReadBigEndian<uint64_t>(row_key.substr(1 + kLaneIdBytes));
+}
+
+std::string LaneRowKey(const LaneId& lane) {
+  return LanePrefix(kLaneRow, lane);
+}
+
+std::optional<LaneId> LaneOfLaneRow(std::string_view row_key) {
+  if (!HasKindAndSize(row_key, kLaneRow, 1 + kLaneIdBytes)) return std::nullopt;
+  return LaneId{.queue_id = ReadBigEndian<uint32_t>(row_key.substr(1)),
+                .type_id = ReadBigEndian<uint32_t>(row_key.substr(5)),
+                .priority = static_cast<uint8_t>(
+                    255 - static_cast<unsigned char>(row_key[9]))};
+}
+
+std::string TimerRowKey(const TimerId& timer) {
+  std::string key;
+  key.reserve(10 + timer.task_key.size());
+  key.push_back(kTimerRow);
+  AppendBigEndian(static_cast<uint64_t>(timer.due_millis), &key);
+  key.push_back(static_cast<char>(timer.kind));
+  key.append(timer.task_key);
+  return key;
+}
+
+std::optional<TimerId> TimerOfRow(std::string_view row_key) {
+  if (row_key.size() < 11 || row_key.front() != kTimerRow) return std::nullopt;
+  const auto kind = static_cast<TimerKind>(row_key[9]);
+  if (kind != TimerKind::kReady && kind != TimerKind::kExpiry)
+    return std::nullopt;
+  return TimerId{.due_millis = static_cast<int64_t>(
+                     ReadBigEndian<uint64_t>(row_key.substr(1))),
+                 .kind = kind,
+                 .task_key = std::string(row_key.substr(10))};
+}
+
+std::string LeaseRowKey(uint64_t row_number) {
+  return NumberedKey(kLeaseRow, row_number);
+}
+
+std::string OutboxRowKey(uint64_t position) {
+  return NumberedKey(kOutboxRow, position);
+}
+
+std::optional<uint64_t> NumberOfRow(std::string_view row_key) {
+  if (row_key.size() != 9) return std::nullopt;
+  return ReadBigEndian<uint64_t>(row_key.substr(1));
+}
+
+std::string QueueRowKey(std::string_view namespace_name,
+                        std::string_view queue) {
+  return absl::StrCat(std::string_view(&kQueueRow, 1), namespace_name,
+                      std::string_view("\0", 1), queue);
+}
+
+std::optional<QueueName> QueueOfRow(std::string_view row_key) {
+  if (row_key.empty() || row_key.front() != kQueueRow) return std::nullopt;
+  row_key.remove_prefix(1);
+  const size_t zero = row_key.find('\0');
+  if (zero == std::string_view::npos) return std::nullopt;
+  return QueueName{.namespace_name = std::string(row_key.substr(0, zero)),
+                   .queue = std::string(row_key.substr(zero + 1))};
+}
+
+std::string TypeRowKey(uint32_t type_id) {
+  std::string key(1, kTypeRow);
+  AppendBigEndian(type_id, &key);
+  return key;
+}
+
+std::optional<uint32_t> IdOfTypeRow(std::string_view row_key) {
+  if (!HasKindAndSize(row_key, kTypeRow, 5)) return std::nullopt;
+  return ReadBigEndian<uint32_t>(row_key.substr(1));
+}
+
+std::string CountRowKey(uint32_t queue_id) {
+  std::string key(1, kCountRow);
+  AppendBigEndian(queue_id, &key);
+  return key;
+}
+
+std::string MetaRowKey(std::string_view name) {
+  return absl::StrCat(std::string_view(&kMetaRow, 1), name);
+}
+
+std::string RowsEnd(char row_kind) {
+  return std::string(1, static_cast<char>(row_kind + 1));
+}
+
+std::string EncodeNumber(uint64_t value) {
+  std::string out;
+  AppendBigEndian(value, &out);
+  return out;
+}
+
+std::optional<uint64_t> DecodeNumber(std::string_view value) {
+  if (value.size() != 8) return std::nullopt;
+  return ReadBigEndian<uint64_t>(value);
+}
+
+}  // namespace apium::broker

@@ -1,0 +1,103 @@
+#ifndef APIUM_BROKER_STORAGE_KEY_FORMAT_H_
+#define APIUM_BROKER_STORAGE_KEY_FORMAT_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+// The keys of the broker's rows. Integers are big endian so that keys sort as
+// numbers do; names hold no zero byte, so a zero byte ends them. Values are in
+// record_codec.h; the whole format is in docs/storage_format.md.
+//
+//   task_key     := namespace 0x00 task_id                      (also the
+//   engine's identity of a task) task row     := 'T' task_key a live task, or
+//   what is remembered of a finished one ready row    := 'R' queue_id:32
+//   type_id:32 inverted_priority:8 sequence:64
+//                   sorts in dispatch order within a lane, so that reading
+//                   ahead is one forward scan
+//   timer row    := 'D' due_millis:64 kind:8 task_key           sorts by time
+//   lease row    := 'L' row_number:64                           the lease
+//   journal outbox row   := 'O' position:64 lane row     := 'C' queue_id:32
+//   type_id:32 inverted_priority:8 queue row    := 'Q' namespace 0x00 queue
+//   type row     := 'Y' type_id:32                              value: the name
+//   of the task type count row    := 'S' queue_id:32 value: number of scheduled
+//   tasks, 64 bits meta row     := 'M' name
+namespace apium::broker {
+
+// Which of a task's two possible timers a row is.
+enum class TimerKind : uint8_t {
+  kReady = 1,   // the ETA or a back-off ends
+  kExpiry = 2,  // the task expires
+};
+
+inline constexpr char kTaskRow = 'T';
+inline constexpr char kReadyRow = 'R';
+inline constexpr char kTimerRow = 'D';
+inline constexpr char kLeaseRow = 'L';
+inline constexpr char kOutboxRow = 'O';
+inline constexpr char kLaneRow = 'C';
+inline constexpr char kQueueRow = 'Q';
+inline constexpr char kTypeRow = 'Y';
+inline constexpr char kCountRow = 'S';
+inline constexpr char kMetaRow = 'M';
+
+// Names of meta rows.
+inline constexpr std::string_view kMetaShardId = "shard_id";
+inline constexpr std::string_view kMetaTicket = "ticket";
+inline constexpr std::string_view kMetaOutbox = "outbox";
+
+std::string MakeTaskKey(std::string_view namespace_name,
+                        std::string_view task_id);
+std::string TaskRowKey(std::string_view task_key);
+
+struct LaneId {
+  uint32_t queue_id = 0;
+  uint32_t type_id = 0;
+  uint8_t priority = 0;
+  friend bool operator==(const LaneId&, const LaneId&) = default;
+};
+std::string ReadyRowKey(const LaneId& lane, uint64_t sequence);
+// First key behind the ready rows of `lane`.
+std::string ReadyRowsEnd(const LaneId& lane);
+// The sequence in a ready row's key.
+std::optional<uint64_t> SequenceOfReadyRow(std::string_view row_key);
+std::string LaneRowKey(const LaneId& lane);
+std::optional<LaneId> LaneOfLaneRow(std::string_view row_key);
+
+struct TimerId {
+  int64_t due_millis = 0;  // not negative
+  TimerKind kind = TimerKind::kReady;
+  std::string task_key;
+  friend auto operator<=>(const TimerId&, const TimerId&) = default;
+};
+std::string TimerRowKey(const TimerId& timer);
+std::optional<TimerId> TimerOfRow(std::string_view row_key);
+
+std::string LeaseRowKey(uint64_t row_number);
+std::string OutboxRowKey(uint64_t position);
+// The number at the end of a lease or outbox row's key.
+std::optional<uint64_t> NumberOfRow(std::string_view row_key);
+
+std::string QueueRowKey(std::string_view namespace_name,
+                        std::string_view queue);
+struct QueueName {
+  std::string namespace_name;
+  std::string queue;
+};
+std::optional<QueueName> QueueOfRow(std::string_view row_key);
+std::string TypeRowKey(uint32_t type_id);
+std::optional<uint32_t> IdOfTypeRow(std::string_view row_key);
+std::string CountRowKey(uint32_t queue_id);
+std::string MetaRowKey(std::string_view name);
+
+// First key behind all rows that begin with `row_kind`.
+std::string RowsEnd(char row_kind);
+
+// Fixed 64-bit values of meta and count rows.
+std::string EncodeNumber(uint64_t value);
+std::optional<uint64_t> DecodeNumber(std::string_view value);
+
+}  // namespace apium::broker
+
+#endif  // APIUM_BROKER_STORAGE_KEY_FORMAT_H_

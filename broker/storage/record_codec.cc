@@ -1,0 +1,383 @@
+#include "broker/storage/record_codec.h"
+
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "apium/storage/v1/record.pb.h"
+#include "broker/storage/key_format.h"
+
+namespace apium::broker {
+namespace {
+
+namespace pb = ::apium::storage::v1;
+
+constexpr char kLiveTag = 0x01;
+constexpr char kFinishedTag = 0x02;
+constexpr size_t kFinishedRowBytes = 2 + 3 * 8 + 16;
+
+int64_t NanosFrom(absl::Time time) {
+  if (time == absl::InfinitePast() || time == absl::InfiniteFuture()) return 0;
+  return absl::ToUnixNanos(time);
+}
+
+absl::Time TimeFrom(int64_t nanos, absl::Time if_unset) {
+  return nanos == 0 ? if_unset : absl::FromUnixNanos(nanos);
+}
+
+absl::Status Damaged(std::string_view what) {
+  return absl::DataLossError(
+      absl::StrCat("the store holds a damaged ", what, " row"));
+}
+
+template <typename Message>
+bool Parse(std::string_view value, Message* message) {
+  return message->ParseFromArray(value.data(), static_cast<int>(value.size()));
+}
+
+void ToRecord(const Payload& payload, pb::PayloadRecord* record) {
+  record->set_data(payload.data);
+  if (!payload.content_type.empty())
+    record->set_content_type(payload.content_type);
+  if (!payload.content_encoding.empty())
+    record->set_content_encoding(payload.content_encoding);
+}
+
+Payload FromRecord(pb::PayloadRecord* record) {
+  return {.data = std::move(*record->mutable_data()),
+          .content_type = std::move(*record->mutable_content_type()),
+          .content_encoding = std::move(*record->mutable_content_encoding())};
+}
+
+void ToRecord(const Failure& failure, pb::FailureRecord* record) {
+  record->set_type(failure.type);
+  record->set_message(failure.message);
+  record->set_stack(failure.stack);
+  record->set_non_retryable(failure.non_retryable);
+}
+
+Failure FromRecord(pb::FailureRecord* record) {
+  return {.type = std::move(*record->mutable_type()),
+          .message = std::move(*record->mutable_message()),
+          .stack = std::move(*record->mutable_stack()),
+          .non_retryable = record->non_retryable()};
+}
+
+bool IsDefault(const RetryPolicy& policy) {
+  const RetryPolicy standard;
+  return policy.max_attempts == standard.max_attempts &&
+         policy.initial_delay == standard.initial_delay &&
+         policy.multiplier == standard.multiplier &&
+         policy.max_delay == standard.max_delay &&
+         policy.jitter == standard.jitter &&
+         policy.non_retryable_types.empty() &&
+         policy.max_lost_leases == standard.max_lost_leases;
+}
+
+void ToRecord(const RetryPolicy& policy, pb::RetryPolicyRecord* record) {
+  record->set_max_attempts(policy.max_attempts);
+  record->set_initial_delay_nanos(
+      absl::ToInt64Nanoseconds(policy.initial_delay));
+  record->set_multiplier(policy.multiplier);
+  record->set_max_delay_nanos(absl::ToInt64Nanoseconds(policy.max_delay));
+  record->set_jitter(policy.jitter);
+  for (const std::string& type : policy.non_retryable_types)
+    record->add_non_retryable_types(type);
+  record->set_max_lost_leases(policy.max_lost_leases);
+}
+
+RetryPolicy FromRecord(pb::RetryPolicyRecord* record) {
+  RetryPolicy policy;
+  policy.max_attempts = record->max_attempts();
+  policy.initial_delay = absl::Nanoseconds(record->initial_delay_nanos());
+  policy.multiplier = record->multiplier();
+  policy.max_delay = absl::Nanoseconds(record->max_delay_nanos());
+  policy.jitter = record->jitter();
+  for (std::string& type : *record->mutable_non_retryable_types())
+    policy.non_retryable_types.push_back(std::move(type));
+  policy.max_lost_leases = record->max_lost_leases();
+  return policy;
+}
+
+void ContentToRecord(const TaskContent& content, pb::TaskRecord* record) {
+  record->set_type(content.type);
+  record->set_queue(content.queue);
+  record->set_priority(content.priority);
+  ToRecord(content.payload, record->mutable_payload());
+  for (const auto& [name, value] : content.headers) {
+    pb::HeaderRecord* header = record->add_headers();
+    header->set_name(name);
+    header->set_value(value);
+  }
+  if (!IsDefault(content.retry_policy))
+    ToRecord(content.retry_policy, record->mutable_retry_policy());
+  record->set_eta_nanos(NanosFrom(content.eta));
+  record->set_expire_nanos(NanosFrom(content.expire_time));
+  record->set_result_ttl_nanos(absl::ToInt64Nanoseconds(content.result_ttl));
+  record->set_soft_time_limit_nanos(
+      absl::ToInt64Nanoseconds(content.soft_time_limit));
+  record->set_create_nanos(NanosFrom(content.create_time));
+  record->set_fingerprint_high(content.fingerprint.high);
+  record->set_fingerprint_low(content.fingerprint.low);
+}
+
+std::shared_ptr<const TaskContent> ContentFromRecord(std::string_view task_key,
+                                                     pb::TaskRecord* record) {
+  const size_t zero = task_key.find('\0');
+  if (zero == std::string_view::npos) return nullptr;
+  auto content = std::make_shared<TaskContent>();
+  content->namespace_name = std::string(task_key.substr(0, zero));
+  content->task_id = std::string(task_key.substr(zero + 1));
+  content->type = std::move(*record->mutable_type());
+  content->queue = std::move(*record->mutable_queue());
+  content->priority = static_cast<uint8_t>(record->priority());
+  content->payload = FromRecord(record->mutable_payload());
+  for (pb::HeaderRecord& header : *record->mutable_headers()) {
+    content->headers.emplace_back(std::move(*header.mutable_name()),
+                                  std::move(*header.mutable_value()));
+  }
+  if (record->has_retry_policy())
+    content->retry_policy = FromRecord(record->mutable_retry_policy());
+  content->eta = TimeFrom(record->eta_nanos(), absl::InfinitePast());
+  content->expire_time =
+      TimeFrom(record->expire_nanos(), absl::InfiniteFuture());
+  content->result_ttl = absl::Nanoseconds(record->result_ttl_nanos());
+  content->soft_time_limit = absl::Nanoseconds(record->soft_time_limit_nanos());
+  content->create_time = absl::FromUnixNanos(record->create_nanos());
+  content->fingerprint = {.high = record->fingerprint_high(),
+                          .low = record->fingerprint_low()};
+  return content;
+}
+
+void ToRecord(const Outcome& outcome, pb::OutcomeRecord* record) {
+  record->set_namespace_(outcome.namespace_name);
+  record->set_task_id(outcome.task_id);
+  record->set_type(outcome.type);
+  record->set_queue(outcome.queue);
+  record->set_priority(outcome.priority);
+  record->set_state(static_cast<uint32_t>(outcome.state));
+  ToRecord(outcome.result, record->mutable_result());
+  if (outcome.has_failure) ToRecord(outcome.failure, record->mutable_failure());
+  record->set_attempt(outcome.attempt);
+  record->set_epoch(outcome.epoch);
+  record->set_failures(outcome.failures);
+  record->set_lost_leases(outcome.lost_leases);
+  record->set_create_nanos(NanosFrom(outcome.create_time));
+  record->set_start_nanos(NanosFrom(outcome.start_time));
+  record->set_finish_nanos(NanosFrom(outcome.finish_time));
+  record->set_worker_id(outcome.worker_id);
+  record->set_result_ttl_nanos(absl::ToInt64Nanoseconds(outcome.result_ttl));
+}
+
+std::shared_ptr<const Outcome> FromRecord(pb::OutcomeRecord* record) {
+  auto outcome = std::make_shared<Outcome>();
+  outcome->namespace_name = std::move(*record->mutable_namespace_());
+  outcome->task_id = std::move(*record->mutable_task_id());
+  outcome->type = std::move(*record->mutable_type());
+  outcome->queue = std::move(*record->mutable_queue());
+  outcome->priority = static_cast<uint8_t>(record->priority());
+  outcome->state = static_cast<TaskState>(record->state());
+  outcome->result = FromRecord(record->mutable_result());
+  outcome->has_failure = record->has_failure();
+  if (outcome->has_failure)
+    outcome->failure = FromRecord(record->mutable_failure());
+  outcome->attempt = record->attempt();
+  outcome->epoch = record->epoch();
+  outcome->failures = record->failures();
+  outcome->lost_leases = record->lost_leases();
+  outcome->create_time = absl::FromUnixNanos(record->create_nanos());
+  outcome->start_time = TimeFrom(record->start_nanos(), absl::InfinitePast());
+  outcome->finish_time = absl::FromUnixNanos(record->finish_nanos());
+  outcome->worker_id = std::move(*record->mutable_worker_id());
+  outcome->result_ttl = absl::Nanoseconds(record->result_ttl_nanos());
+  return outcome;
+}
+
+}  // namespace
+
+void EncodeTaskRow(const StoredTask& task, std::string* value) {
+  // Reused: building a message anew costs more than filling it (one message for
+  // each thread that writes).
+  thread_local pb::TaskRecord record;
+  record.Clear();
+  ContentToRecord(*task.content, &record);
+  record.set_minted(task.minted);
+  record.set_state(static_cast<uint32_t>(task.state));
+  record.set_ready_sequence(task.ready_sequence);
+  record.set_due_millis(task.due_millis);
+  record.set_attempt(task.attempt);
+  record.set_failures(task.failures);
+  record.set_lost_leases(task.lost_leases);
+  record.set_returns(task.returns);
+  record.set_last_epoch(task.last_epoch);
+  record.set_cancel_requested(task.cancel_requested);
+  record.set_cancel_reason(task.cancel_reason);
+  if (task.has_last_failure)
+    ToRecord(task.last_failure, record.mutable_last_failure());
+  value->assign(1, kLiveTag);
+  record.AppendToString(value);
+}
+
+void EncodeTaskRow(const FinishedTask& task, std::string* value) {
+  value->clear();
+  value->push_back(kFinishedTag);
+  value->push_back(static_cast<char>(task.state));
+  value->append(EncodeNumber(static_cast<uint64_t>(task.keep_until_millis)));
+  value->append(EncodeNumber(task.outbox_position));
+  value->append(
+      EncodeNumber(static_cast<uint64_t>(absl::ToUnixNanos(task.create_time))));
+  value->append(FingerprintToBytes(task.fingerprint));
+}
+
+bool IsFinishedTaskRow(std::string_view value) {
+  return !value.empty() && value.front() == kFinishedTag;
+}
+
+absl::StatusOr<StoredTask> DecodeLiveTaskRow(std::string_view task_key,
+                                             std::string_view value) {
+  if (value.empty() || value.front() != kLiveTag) return Damaged("task");
+  thread_local pb::TaskRecord record;
+  if (!Parse(value.substr(1), &record)) return Damaged("task");
+  StoredTask task;
+  task.content = ContentFromRecord(task_key, &record);
+  task.state = static_cast<TaskState>(record.state());
+  if (task.content == nullptr || (task.state != TaskState::kQueued &&
+                                  task.state != TaskState::kScheduled)) {
+    return Damaged("task");
+  }
+  task.minted = record.minted();
+  task.ready_sequence = record.ready_sequence();
+  task.due_millis = record.due_millis();
+  task.attempt = record.attempt();
+  task.failures = record.failures();
+  task.lost_leases = record.lost_leases();
+  task.returns = record.returns();
+  task.last_epoch = record.last_epoch();
+  task.cancel_requested = record.cancel_requested();
+  task.cancel_reason = std::move(*record.mutable_cancel_reason());
+  task.has_last_failure = record.has_last_failure();
+  if (task.has_last_failure)
+    task.last_failure = FromRecord(record.mutable_last_failure());
+  return task;
+}
+
+absl::StatusOr<FinishedTask> DecodeFinishedTaskRow(std::string_view value) {
+  if (value.size() != kFinishedRowBytes || value.front() != kFinishedTag)
+    return Damaged("finished task");
+  const auto number = [&](size_t offset) {
+    return *DecodeNumber(value.substr(offset, 8));
+  };
+  const auto state = static_cast<TaskState>(value[1]);
+  if (!IsTerminal(state)) return Damaged("finished task");
+  return FinishedTask{
+      .state = state,
+      .keep_until_millis = static_cast<int64_t>(number(2)),
+      .outbox_position = number(10),
+      .create_time = absl::FromUnixNanos(static_cast<int64_t>(number(18))),
+      .fingerprint = {.high = number(26), .low = number(34)}};
+}
+
+std::string EncodeReadyChunk(const std::vector<std::string_view>& task_keys) {
+  pb::ReadyChunkRecord record;
+  for (std::string_view key : task_keys)
+    record.add_task_keys(key.data(), key.size());
+  return record.SerializeAsString();
+}
+
+absl::StatusOr<std::vector<std::string>> DecodeReadyChunk(
+    std::string_view value) {
+  pb::ReadyChunkRecord record;
+  if (!Parse(value, &record)) return Damaged("ready");
+  return std::vector<std::string>(
+      std::make_move_iterator(record.mutable_task_keys()->begin()),
+      std::make_move_iterator(record.mutable_task_keys()->end()));
+}
+
+std::string EncodeLane(const LanePosition& lane) {
+  pb::LaneRecord record;
+  record.set_count(lane.count);
+  record.set_head_sequence(lane.head_sequence);
+  return record.SerializeAsString();
+}
+
+absl::StatusOr<LanePosition> DecodeLane(std::string_view value) {
+  pb::LaneRecord record;
+  if (!Parse(value, &record)) return Damaged("lane");
+  return LanePosition{.count = record.count(),
+                      .head_sequence = record.head_sequence()};
+}
+
+std::string EncodeLeaseJournal(const std::vector<StoredLease>& leases) {
+  pb::LeaseJournalRecord record;
+  for (const StoredLease& lease : leases) {
+    pb::LeaseRecord* entry = record.add_leases();
+    entry->set_task_key(lease.task_key);
+    entry->set_attempt(lease.attempt);
+    entry->set_epoch(lease.epoch);
+    entry->set_session_id(lease.session_id);
+    entry->set_worker_id(lease.worker_id);
+  }
+  return record.SerializeAsString();
+}
+
+absl::StatusOr<std::vector<StoredLease>> DecodeLeaseJournal(
+    std::string_view value) {
+  pb::LeaseJournalRecord record;
+  if (!Parse(value, &record)) return Damaged("lease");
+  std::vector<StoredLease> leases;
+  leases.reserve(record.leases_size());
+  for (pb::LeaseRecord& entry : *record.mutable_leases()) {
+    leases.push_back({.task_key = std::move(*entry.mutable_task_key()),
+                      .attempt = entry.attempt(),
+                      .epoch = entry.epoch(),
+                      .session_id = std::move(*entry.mutable_session_id()),
+                      .worker_id = std::move(*entry.mutable_worker_id())});
+  }
+  return leases;
+}
+
+std::string EncodeOutboxRow(
+    const std::vector<std::shared_ptr<const Outcome>>& outcomes) {
+  thread_local pb::OutboxRecord record;
+  record.Clear();
+  for (const auto& outcome : outcomes)
+    ToRecord(*outcome, record.add_outcomes());
+  return record.SerializeAsString();
+}
+
+absl::StatusOr<std::vector<std::shared_ptr<const Outcome>>> DecodeOutboxRow(
+    std::string_view value) {
+  pb::OutboxRecord record;
+  if (!Parse(value, &record)) return Damaged("outbox");
+  std::vector<std::shared_ptr<const Outcome>> outcomes;
+  outcomes.reserve(record.outcomes_size());
+  for (pb::OutcomeRecord& entry : *record.mutable_outcomes())
+    outcomes.push_back(FromRecord(&entry));
+  return outcomes;
+}
+
+std::string EncodeQueue(const StoredQueue& queue) {
+  pb::QueueRecord record;
+  record.set_queue_id(queue.queue_id);
+  record.set_description(queue.description);
+  record.set_paused(queue.paused);
+  record.set_submit_paused(queue.submit_paused);
+  record.set_revision(queue.revision);
+  record.set_create_nanos(NanosFrom(queue.create_time));
+  return record.SerializeAsString();
+}
+
+absl::StatusOr<StoredQueue> DecodeQueue(std::string_view value) {
+  pb::QueueRecord record;
+  if (!Parse(value, &record) || record.queue_id() == 0) return Damaged("queue");
+  StoredQueue queue;
+  queue.queue_id = record.queue_id();
+  queue.description = std::move(*record.mutable_description());
+  queue.paused = record.paused();
+  queue.submit_paused = record.submit_paused();
+  queue.revision = record.revision();
+  queue.create_time = absl::FromUnixNanos(record.create_nanos());
+  return queue;
+}
+
+}  // namespace apium::broker

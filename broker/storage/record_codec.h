@@ -1,0 +1,99 @@
+#ifndef APIUM_BROKER_STORAGE_RECORD_CODEC_H_
+#define APIUM_BROKER_STORAGE_RECORD_CODEC_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "broker/engine/task.h"
+
+// Values of the broker's rows: the engine's structs <-> apium.storage.v1.
+// Decoders answer DATA_LOSS for what no encoder writes. Any thread.
+namespace apium::broker {
+
+// What the task row of a live task holds.
+struct StoredTask {
+  std::shared_ptr<const TaskContent> content;
+  bool minted = false;
+  TaskState state = TaskState::kQueued;  // kQueued or kScheduled
+  uint64_t ready_sequence = 0;           // kQueued
+  int64_t due_millis = 0;                // kScheduled
+  uint32_t attempt = 0;
+  uint32_t failures = 0;
+  uint32_t lost_leases = 0;
+  uint32_t returns = 0;
+  uint64_t last_epoch = 0;
+  bool cancel_requested = false;
+  std::string cancel_reason;
+  bool has_last_failure = false;
+  Failure last_failure;
+};
+
+// What the task row of a finished task holds: enough to know a repeated submit,
+// and where the outcome is.
+//   finished := 0x02 state:8 keep_until_millis:64 outbox_position:64
+//   create_nanos:64 fingerprint:128
+struct FinishedTask {
+  TaskState state = TaskState::kSucceeded;
+  int64_t keep_until_millis =
+      0;  // then the id is forgotten, once the outcome is confirmed
+  uint64_t outbox_position = 0;
+  absl::Time create_time;
+  Fingerprint fingerprint;
+};
+
+// A task row's value is one of the two; the first byte tells which (0x01 live,
+// 0x02 finished).
+void EncodeTaskRow(const StoredTask& task, std::string* value);
+void EncodeTaskRow(const FinishedTask& task, std::string* value);
+bool IsFinishedTaskRow(std::string_view value);
+// `task_key` as in the row's key, for the namespace and id of the content.
+absl::StatusOr<StoredTask> DecodeLiveTaskRow(std::string_view task_key,
+                                             std::string_view value);
+absl::StatusOr<FinishedTask> DecodeFinishedTaskRow(std::string_view value);
+
+std::string EncodeReadyChunk(const std::vector<std::string_view>& task_keys);
+absl::StatusOr<std::vector<std::string>> DecodeReadyChunk(
+    std::string_view value);
+
+struct LanePosition {
+  uint64_t count = 0;
+  uint64_t head_sequence = 0;
+};
+std::string EncodeLane(const LanePosition& lane);
+absl::StatusOr<LanePosition> DecodeLane(std::string_view value);
+
+struct StoredLease {
+  std::string task_key;
+  uint32_t attempt = 0;
+  uint64_t epoch = 0;
+  std::string session_id;
+  std::string worker_id;
+};
+std::string EncodeLeaseJournal(const std::vector<StoredLease>& leases);
+absl::StatusOr<std::vector<StoredLease>> DecodeLeaseJournal(
+    std::string_view value);
+
+std::string EncodeOutboxRow(
+    const std::vector<std::shared_ptr<const Outcome>>& outcomes);
+absl::StatusOr<std::vector<std::shared_ptr<const Outcome>>> DecodeOutboxRow(
+    std::string_view value);
+
+struct StoredQueue {
+  uint32_t queue_id = 0;
+  std::string description;
+  bool paused = false;
+  bool submit_paused = false;
+  uint64_t revision = 1;
+  absl::Time create_time;
+};
+std::string EncodeQueue(const StoredQueue& queue);
+absl::StatusOr<StoredQueue> DecodeQueue(std::string_view value);
+
+}  // namespace apium::broker
+
+#endif  // APIUM_BROKER_STORAGE_RECORD_CODEC_H_
