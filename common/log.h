@@ -22,6 +22,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 
 namespace apium {
@@ -63,6 +64,8 @@ class LogValue {
   LogValue(std::string_view text) : value_(text) {}  // NOLINT
   LogValue(const std::string& text)
       : value_(std::string_view(text)) {}  // NOLINT
+  LogValue(absl::string_view text)         // NOLINT
+      : value_(std::string_view(text.data(), text.size())) {}
   LogValue(bool value) : value_(value) {}  // NOLINT
   template <std::signed_integral T>
   LogValue(T value) : value_(static_cast<int64_t>(value)) {}  // NOLINT

@@ -1,0 +1,91 @@
+#include "common/fingerprint.h"
+
+// The state lives in FingerprintBuilder, so its size must be known here.
+#define XXH_STATIC_LINKING_ONLY
+#include <xxhash.h>
+
+#include <new>
+
+namespace apium {
+namespace {
+
+// What precedes a field. Stored fingerprints depend on these: never change one.
+enum class Tag : unsigned char {
+  kBytes = 1,
+  kUint64 = 2,
+  kInt64 = 3,
+  kBool = 4
+};
+
+// Little endian, whatever the machine.
+void EncodeUint64(uint64_t value, unsigned char* out) {
+  for (int i = 0; i < 8; ++i)
+    out[i] = static_cast<unsigned char>(value >> (8 * i));
+}
+
+}  // namespace
+
+std::string FingerprintToBytes(const Fingerprint& fingerprint) {
+  std::string bytes(16, '\0');
+  for (int i = 0; i < 8; ++i) {
+    bytes[i] = static_cast<char>(fingerprint.high >> (56 - 8 * i));
+    bytes[8 + i] = static_cast<char>(fingerprint.low >> (56 - 8 * i));
+  }
+  return bytes;
+}
+
+uint64_t StableHash64(std::string_view data) {
+  return XXH3_64bits(data.data(), data.size());
+}
+
+FingerprintBuilder::FingerprintBuilder() {
+  static_assert(sizeof(XXH3_state_t) <= sizeof(state_));
+  static_assert(alignof(XXH3_state_t) <= 64);
+  auto* state = new (state_.data()) XXH3_state_t;
+  XXH3_INITSTATE(state);
+  XXH3_128bits_reset(state);
+}
+
+FingerprintBuilder& FingerprintBuilder::AddBytes(std::string_view bytes) {
+  unsigned char head[9] = {static_cast<unsigned char>(Tag::kBytes)};
+  EncodeUint64(bytes.size(), head + 1);
+  Append(head, sizeof(head));
+  Append(bytes.data(), bytes.size());
+  return *this;
+}
+
+FingerprintBuilder& FingerprintBuilder::AddUint64(uint64_t value) {
+  unsigned char field[9] = {static_cast<unsigned char>(Tag::kUint64)};
+  EncodeUint64(value, field + 1);
+  Append(field, sizeof(field));
+  return *this;
+}
+
+FingerprintBuilder& FingerprintBuilder::AddInt64(int64_t value) {
+  unsigned char field[9] = {static_cast<unsigned char>(Tag::kInt64)};
+  EncodeUint64(static_cast<uint64_t>(value), field + 1);
+  Append(field, sizeof(field));
+  return *this;
+}
+
+FingerprintBuilder& FingerprintBuilder::AddBool(bool value) {
+  const unsigned char field[2] = {static_cast<unsigned char>(Tag::kBool),
+                                  static_cast<unsigned char>(value)};
+  Append(field, sizeof(field));
+  return *this;
+}
+
+Fingerprint FingerprintBuilder::Finish() const {
+  const auto* state =
+      std::launder(reinterpret_cast<const XXH3_state_t*>(state_.data()));
+  const XXH128_hash_t hash = XXH3_128bits_digest(state);
+  return {.high = hash.high64, .low = hash.low64};
+}
+
+void FingerprintBuilder::Append(const void* data, size_t size) {
+  if (size == 0) return;
+  auto* state = std::launder(reinterpret_cast<XXH3_state_t*>(state_.data()));
+  XXH3_128bits_update(state, data, size);
+}
+
+}  // namespace apium

@@ -1,0 +1,188 @@
+#include "tests/support/engine_text.h"
+
+#include <variant>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/time/time.h"
+#include "common/error_reason.h"
+
+namespace apium::broker {
+namespace {
+
+template <typename... Visitors>
+struct Overloaded : Visitors... {
+  using Visitors::operator()...;
+};
+template <typename... Visitors>
+Overloaded(Visitors...) -> Overloaded<Visitors...>;
+
+std::string TaskText(const TaskReply& reply) {
+  if (!reply.status.ok()) return StatusText(reply.status);
+  switch (reply.elsewhere) {
+    case TaskReply::Elsewhere::kFinished:
+      return "FINISHED";
+    case TaskReply::Elsewhere::kUnknown:
+      return "UNKNOWN";
+    case TaskReply::Elsewhere::kNo:
+      return std::string(StateName(reply.task.state));
+  }
+  return "?";
+}
+
+std::string PageText(const TaskPageReply& page) {
+  if (!page.status.ok()) return StatusText(page.status);
+  std::string text = absl::StrJoin(
+      page.tasks, " ", [](std::string* out, const TaskSnapshot& task) {
+        absl::StrAppend(out, task.content->task_id);
+      });
+  if (!page.next_page_token.empty()) text += " ...";
+  return text;
+}
+
+std::string WorkersText(const WorkersReply& reply) {
+  return absl::StrJoin(
+      reply.workers, "; ", [](std::string* out, const WorkerInfo& worker) {
+        absl::StrAppend(out, worker.worker_id,
+                        worker.connected ? " connected" : " detached",
+                        worker.draining ? " draining" : "",
+                        " credit=", worker.credit, " leases=", worker.leases);
+      });
+}
+
+std::string QueueText(const QueueInfo& queue) {
+  return absl::StrCat("ready=", queue.ready, " scheduled=", queue.scheduled,
+                      " leased=", queue.leased);
+}
+
+std::string OutcomeText(const Outcome& outcome) {
+  return absl::StrCat(
+      outcome.task_id, " ", StateName(outcome.state), " ", outcome.failure.type,
+      " attempt=", outcome.attempt, " epoch=", outcome.epoch,
+      " failures=", outcome.failures, " lost=", outcome.lost_leases,
+      " worker=", outcome.worker_id, " result=", outcome.result.data,
+      " finish=", absl::ToUnixNanos(outcome.finish_time));
+}
+
+std::string PushText(const WorkerPush& push) {
+  return std::visit(
+      Overloaded{
+          [](const Delivery& delivery) {
+            return absl::StrCat("delivery ", delivery.content->task_id,
+                                " attempt=", delivery.attempt,
+                                " epoch=", delivery.epoch,
+                                " failures=", delivery.failures);
+          },
+          [](const OutcomeAcknowledged& ack) {
+            return absl::StrCat("ack ", ack.epoch);
+          },
+          [](const ReportRefused& refused) {
+            return absl::StrCat("refused ", refused.epoch, " ",
+                                StatusText(refused.status));
+          },
+          [](const CancelDelivery& cancel) {
+            return absl::StrCat("cancel ", cancel.lease.task_id, " ",
+                                cancel.lease.epoch, " ", cancel.reason);
+          },
+          [](const SessionOpened& opened) {
+            return absl::StrCat("opened ", opened.session_id,
+                                opened.resumed ? " resumed lost=" : " lost=",
+                                absl::StrJoin(opened.lost_epochs, ","));
+          },
+          [](const SessionClosed& closed) {
+            return absl::StrCat("closed ", StatusText(closed.status));
+          },
+          [](const DrainSession&) { return std::string("drain"); },
+      },
+      push.body);
+}
+
+}  // namespace
+
+std::string StatusText(const absl::Status& status) {
+  if (status.ok()) return "OK";
+  const std::string code = absl::StatusCodeToString(status.code());
+  const std::string reason = ReasonOf(status);
+  return reason.empty() ? code : absl::StrCat(code, "/", reason);
+}
+
+std::string_view StateName(TaskState state) {
+  switch (state) {
+    case TaskState::kBlocked:
+      return "BLOCKED";
+    case TaskState::kScheduled:
+      return "SCHEDULED";
+    case TaskState::kQueued:
+      return "QUEUED";
+    case TaskState::kLeased:
+      return "LEASED";
+    case TaskState::kStarted:
+      return "STARTED";
+    case TaskState::kSucceeded:
+      return "SUCCEEDED";
+    case TaskState::kFailed:
+      return "FAILED";
+    case TaskState::kCancelled:
+      return "CANCELLED";
+    case TaskState::kExpired:
+      return "EXPIRED";
+    case TaskState::kDeadLettered:
+      return "DEAD_LETTERED";
+  }
+  return "?";
+}
+
+std::string ReplyText(const Reply& reply) {
+  return std::visit(
+      Overloaded{
+          [](const SubmitReply& submit) { return StatusText(submit.status); },
+          [](const OutcomeReply& outcome) {
+            return absl::StrCat("outcome=", StateName(outcome.outcome->state));
+          },
+          [](const TaskReply& task) { return TaskText(task); },
+          [](const TaskPageReply& page) { return PageText(page); },
+          [](const StatusReply& status) { return StatusText(status.status); },
+          [](const WorkersReply& workers) { return WorkersText(workers); },
+          [](const QueueReply& queue) {
+            return queue.status.ok() ? QueueText(queue.queue)
+                                     : StatusText(queue.status);
+          },
+          [](const QueuePageReply& page) {
+            if (!page.status.ok()) return StatusText(page.status);
+            std::string text = absl::StrJoin(
+                page.queues, " ", [](std::string* out, const QueueInfo& queue) {
+                  absl::StrAppend(out, queue.name);
+                });
+            if (!page.next_page_token.empty()) text += " ...";
+            return text;
+          },
+          [](const PurgeReply& purge) {
+            return purge.status.ok() ? absl::StrCat("purged ", purge.purged)
+                                     : StatusText(purge.status);
+          },
+          [](const StatsReply&) { return std::string("stats"); },
+      },
+      reply.body);
+}
+
+std::string EffectsText(const Effects& effects) {
+  std::string text;
+  for (const AddressedReply& reply : effects.replies) {
+    absl::StrAppend(&text, "reply ", reply.to.tag, " ", ReplyText(reply.reply),
+                    "\n");
+  }
+  for (const AddressedPush& push : effects.pushes) {
+    absl::StrAppend(&text, "push ", PushText(push.push), "\n");
+  }
+  for (const OutboxEntry& entry : effects.outbox) {
+    absl::StrAppend(&text, "outbox ", entry.position, "\n");
+    for (const auto& outcome : entry.outcomes) {
+      absl::StrAppend(&text, "  ", OutcomeText(*outcome), "\n");
+    }
+  }
+  absl::StrAppend(&text, "writes ", effects.writes.count(), " ",
+                  effects.writes.records(), "\n");
+  return text;
+}
+
+}  // namespace apium::broker

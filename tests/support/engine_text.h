@@ -1,0 +1,32 @@
+#ifndef APIUM_TESTS_SUPPORT_ENGINE_TEXT_H_
+#define APIUM_TESTS_SUPPORT_ENGINE_TEXT_H_
+
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "broker/engine/effects.h"
+#include "broker/engine/task.h"
+
+// The engine's answers as short texts, so that tests compare what they read.
+namespace apium::broker {
+
+// "OK", "CODE/REASON", or "CODE" of an error without a reason.
+std::string StatusText(const absl::Status& status);
+
+// "QUEUED".
+std::string_view StateName(TaskState state);
+
+// A submit: "OK" or the error. A task: its state, "FINISHED" or "UNKNOWN"
+// where the result service is to be asked, or the error. An outcome:
+// "outcome=FAILED". A page: ids, and " ..." when there is more. A queue:
+// "ready=2 scheduled=1 leased=0". A purge: "purged 3". Workers:
+// "w1 connected credit=1 leases=0; w2 detached draining credit=0 leases=2".
+std::string ReplyText(const Reply& reply);
+
+// All that an effect says, in one line each, for comparing two runs.
+std::string EffectsText(const Effects& effects);
+
+}  // namespace apium::broker
+
+#endif  // APIUM_TESTS_SUPPORT_ENGINE_TEXT_H_
