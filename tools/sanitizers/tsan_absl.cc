@@ -11,19 +11,13 @@
 // unlocks. That thread holds the mutex then, but has already declared its
 // release, so reads within Abseil's functions are not recorded.
 
-#include <dlfcn.h>
-
-#include <cstdio>
-#include <cstdlib>
-
 #include "absl/synchronization/blocking_counter.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
+#include "tools/sanitizers/library_symbol.h"
 
 extern "C" {
-void __tsan_acquire(void* address);
-void __tsan_release(void* address);
 void AnnotateIgnoreReadsBegin(const char* file, int line);
 void AnnotateIgnoreReadsEnd(const char* file, int line);
 void AnnotateIgnoreWritesBegin(const char* file, int line);
@@ -48,28 +42,12 @@ class IgnoreAccesses {
   }
 };
 
-void* LibrarySymbol(const char* name) {
-  void* symbol = dlsym(RTLD_NEXT, name);
-  if (symbol == nullptr) {
-    std::fprintf(stderr, "tsan_absl: the system's Abseil has no %s\n", name);
-    std::abort();
-  }
-  return symbol;
-}
-
-// Calls the library's function of this name; a member function takes `this` as
-// its first argument in this ABI.
-template <typename Result, typename... Arguments>
-Result Call(void* symbol, Arguments... arguments) {
-  return reinterpret_cast<Result (*)(Arguments...)>(symbol)(arguments...);
-}
-
 void* Address(const void* object) { return const_cast<void*>(object); }
 
 }  // namespace
 
-#define APIUM_SYMBOL(name)                         \
-  static void* const symbol = LibrarySymbol(name); \
+#define APIUM_SYMBOL(name)                                \
+  static void* const symbol = apium::LibrarySymbol(name); \
   IgnoreAccesses ignore_accesses
 
 namespace absl {
@@ -77,38 +55,38 @@ ABSL_NAMESPACE_BEGIN
 
 void Mutex::Lock() {
   APIUM_SYMBOL(APIUM_ABSL_PREFIX "5Mutex4LockEv");
-  Call<void>(symbol, this);
+  apium::CallSymbol<void>(symbol, this);
   __tsan_acquire(this);
 }
 
 void Mutex::Unlock() {
   APIUM_SYMBOL(APIUM_ABSL_PREFIX "5Mutex6UnlockEv");
   __tsan_release(this);
-  Call<void>(symbol, this);
+  apium::CallSymbol<void>(symbol, this);
 }
 
 bool Mutex::TryLock() {
   APIUM_SYMBOL(APIUM_ABSL_PREFIX "5Mutex7TryLockEv");
-  const bool locked = Call<bool>(symbol, this);
+  const bool locked = apium::CallSymbol<bool>(symbol, this);
   if (locked) __tsan_acquire(this);
   return locked;
 }
 
 void Mutex::ReaderLock() {
   APIUM_SYMBOL(APIUM_ABSL_PREFIX "5Mutex10ReaderLockEv");
-  Call<void>(symbol, this);
+  apium::CallSymbol<void>(symbol, this);
   __tsan_acquire(this);
 }
 
 void Mutex::ReaderUnlock() {
   APIUM_SYMBOL(APIUM_ABSL_PREFIX "5Mutex12ReaderUnlockEv");
   __tsan_release(this);
-  Call<void>(symbol, this);
+  apium::CallSymbol<void>(symbol, this);
 }
 
 bool Mutex::ReaderTryLock() {
   APIUM_SYMBOL(APIUM_ABSL_PREFIX "5Mutex13ReaderTryLockEv");
-  const bool locked = Call<bool>(symbol, this);
+  const bool locked = apium::CallSymbol<bool>(symbol, this);
   if (locked) __tsan_acquire(this);
   return locked;
 }
@@ -116,7 +94,7 @@ bool Mutex::ReaderTryLock() {
 void Mutex::Await(const Condition& condition) {
   APIUM_SYMBOL(APIUM_ABSL_PREFIX "5Mutex5AwaitERKNS0_9ConditionE");
   __tsan_release(this);
-  Call<void>(symbol, this, &condition);
+  apium::CallSymbol<void>(symbol, this, &condition);
   __tsan_acquire(this);
 }
 
@@ -124,7 +102,7 @@ bool Mutex::AwaitWithTimeout(const Condition& condition, Duration timeout) {
   APIUM_SYMBOL(APIUM_ABSL_PREFIX
                "5Mutex16AwaitWithTimeoutERKNS0_9ConditionENS0_8DurationE");
   __tsan_release(this);
-  const bool met = Call<bool>(symbol, this, &condition, timeout);
+  const bool met = apium::CallSymbol<bool>(symbol, this, &condition, timeout);
   __tsan_acquire(this);
   return met;
 }
@@ -133,21 +111,21 @@ bool Mutex::AwaitWithDeadline(const Condition& condition, Time deadline) {
   APIUM_SYMBOL(APIUM_ABSL_PREFIX
                "5Mutex17AwaitWithDeadlineERKNS0_9ConditionENS0_4TimeE");
   __tsan_release(this);
-  const bool met = Call<bool>(symbol, this, &condition, deadline);
+  const bool met = apium::CallSymbol<bool>(symbol, this, &condition, deadline);
   __tsan_acquire(this);
   return met;
 }
 
 void Mutex::LockWhen(const Condition& condition) {
   APIUM_SYMBOL(APIUM_ABSL_PREFIX "5Mutex8LockWhenERKNS0_9ConditionE");
-  Call<void>(symbol, this, &condition);
+  apium::CallSymbol<void>(symbol, this, &condition);
   __tsan_acquire(this);
 }
 
 bool Mutex::LockWhenWithTimeout(const Condition& condition, Duration timeout) {
   APIUM_SYMBOL(APIUM_ABSL_PREFIX
                "5Mutex19LockWhenWithTimeoutERKNS0_9ConditionENS0_8DurationE");
-  const bool met = Call<bool>(symbol, this, &condition, timeout);
+  const bool met = apium::CallSymbol<bool>(symbol, this, &condition, timeout);
   __tsan_acquire(this);
   return met;
 }
@@ -155,14 +133,14 @@ bool Mutex::LockWhenWithTimeout(const Condition& condition, Duration timeout) {
 bool Mutex::LockWhenWithDeadline(const Condition& condition, Time deadline) {
   APIUM_SYMBOL(APIUM_ABSL_PREFIX
                "5Mutex20LockWhenWithDeadlineERKNS0_9ConditionENS0_4TimeE");
-  const bool met = Call<bool>(symbol, this, &condition, deadline);
+  const bool met = apium::CallSymbol<bool>(symbol, this, &condition, deadline);
   __tsan_acquire(this);
   return met;
 }
 
 void Mutex::ReaderLockWhen(const Condition& condition) {
   APIUM_SYMBOL(APIUM_ABSL_PREFIX "5Mutex14ReaderLockWhenERKNS0_9ConditionE");
-  Call<void>(symbol, this, &condition);
+  apium::CallSymbol<void>(symbol, this, &condition);
   __tsan_acquire(this);
 }
 
@@ -171,7 +149,7 @@ bool Mutex::ReaderLockWhenWithTimeout(const Condition& condition,
   APIUM_SYMBOL(
       APIUM_ABSL_PREFIX
       "5Mutex25ReaderLockWhenWithTimeoutERKNS0_9ConditionENS0_8DurationE");
-  const bool met = Call<bool>(symbol, this, &condition, timeout);
+  const bool met = apium::CallSymbol<bool>(symbol, this, &condition, timeout);
   __tsan_acquire(this);
   return met;
 }
@@ -181,7 +159,7 @@ bool Mutex::ReaderLockWhenWithDeadline(const Condition& condition,
   APIUM_SYMBOL(
       APIUM_ABSL_PREFIX
       "5Mutex26ReaderLockWhenWithDeadlineERKNS0_9ConditionENS0_4TimeE");
-  const bool met = Call<bool>(symbol, this, &condition, deadline);
+  const bool met = apium::CallSymbol<bool>(symbol, this, &condition, deadline);
   __tsan_acquire(this);
   return met;
 }
@@ -189,7 +167,7 @@ bool Mutex::ReaderLockWhenWithDeadline(const Condition& condition,
 void CondVar::Wait(Mutex* mutex) {
   APIUM_SYMBOL(APIUM_ABSL_PREFIX "7CondVar4WaitEPNS0_5MutexE");
   __tsan_release(mutex);
-  Call<void>(symbol, this, mutex);
+  apium::CallSymbol<void>(symbol, this, mutex);
   __tsan_acquire(mutex);
 }
 
@@ -197,7 +175,7 @@ bool CondVar::WaitWithTimeout(Mutex* mutex, Duration timeout) {
   APIUM_SYMBOL(APIUM_ABSL_PREFIX
                "7CondVar15WaitWithTimeoutEPNS0_5MutexENS0_8DurationE");
   __tsan_release(mutex);
-  const bool timed_out = Call<bool>(symbol, this, mutex, timeout);
+  const bool timed_out = apium::CallSymbol<bool>(symbol, this, mutex, timeout);
   __tsan_acquire(mutex);
   return timed_out;
 }
@@ -206,7 +184,7 @@ bool CondVar::WaitWithDeadline(Mutex* mutex, Time deadline) {
   APIUM_SYMBOL(APIUM_ABSL_PREFIX
                "7CondVar16WaitWithDeadlineEPNS0_5MutexENS0_4TimeE");
   __tsan_release(mutex);
-  const bool timed_out = Call<bool>(symbol, this, mutex, deadline);
+  const bool timed_out = apium::CallSymbol<bool>(symbol, this, mutex, deadline);
   __tsan_acquire(mutex);
   return timed_out;
 }
@@ -214,19 +192,19 @@ bool CondVar::WaitWithDeadline(Mutex* mutex, Time deadline) {
 void Notification::Notify() {
   APIUM_SYMBOL(APIUM_ABSL_PREFIX "12Notification6NotifyEv");
   __tsan_release(this);
-  Call<void>(symbol, this);
+  apium::CallSymbol<void>(symbol, this);
 }
 
 void Notification::WaitForNotification() const {
   APIUM_SYMBOL(APIUM_ABSL_CONST_PREFIX "12Notification19WaitForNotificationEv");
-  Call<void>(symbol, this);
+  apium::CallSymbol<void>(symbol, this);
   __tsan_acquire(Address(this));
 }
 
 bool Notification::WaitForNotificationWithTimeout(Duration timeout) const {
   APIUM_SYMBOL(APIUM_ABSL_CONST_PREFIX
                "12Notification30WaitForNotificationWithTimeoutENS0_8DurationE");
-  const bool notified = Call<bool>(symbol, this, timeout);
+  const bool notified = apium::CallSymbol<bool>(symbol, this, timeout);
   if (notified) __tsan_acquire(Address(this));
   return notified;
 }
@@ -234,7 +212,7 @@ bool Notification::WaitForNotificationWithTimeout(Duration timeout) const {
 bool Notification::WaitForNotificationWithDeadline(Time deadline) const {
   APIUM_SYMBOL(APIUM_ABSL_CONST_PREFIX
                "12Notification31WaitForNotificationWithDeadlineENS0_4TimeE");
-  const bool notified = Call<bool>(symbol, this, deadline);
+  const bool notified = apium::CallSymbol<bool>(symbol, this, deadline);
   if (notified) __tsan_acquire(Address(this));
   return notified;
 }
@@ -242,14 +220,14 @@ bool Notification::WaitForNotificationWithDeadline(Time deadline) const {
 bool BlockingCounter::DecrementCount() {
   APIUM_SYMBOL(APIUM_ABSL_PREFIX "15BlockingCounter14DecrementCountEv");
   __tsan_release(this);
-  const bool last = Call<bool>(symbol, this);
+  const bool last = apium::CallSymbol<bool>(symbol, this);
   if (last) __tsan_acquire(this);
   return last;
 }
 
 void BlockingCounter::Wait() {
   APIUM_SYMBOL(APIUM_ABSL_PREFIX "15BlockingCounter4WaitEv");
-  Call<void>(symbol, this);
+  apium::CallSymbol<void>(symbol, this);
   __tsan_acquire(this);
 }
 
