@@ -29,7 +29,6 @@ struct RpcServerOptions {
   // Borrowed; must outlive the server.
   std::vector<grpc::Service*> services;
   size_t max_message_bytes = kGrpcMessageBytesMax;
-  bool reflection = true;
   // Borrowed, may be null.
   GrpcServerMetrics* metrics = nullptr;
 };
