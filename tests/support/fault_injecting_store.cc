@@ -189,9 +189,11 @@ absl::Status FaultInjectingStore::Write(const StoreBatch& batch) {
   absl::MutexLock lock(&mu_);
   absl::Status status = NextOutcome(&write_failure_);
   if (!status.ok()) return status;
+  StoreBatch kept;
   const bool drops = !dropped_prefixes_.empty();
-  const StoreBatch& kept = drops ? WithoutDroppedRows(batch) : batch;
-  status = delay_syncs_ > 0 ? DelayWrite(kept) : store_->Write(kept);
+  if (drops) batch.ForEach(DroppingCopier(dropped_prefixes_, &kept));
+  const StoreBatch& passed = drops ? kept : batch;
+  status = delay_syncs_ > 0 ? DelayWrite(passed) : store_->Write(passed);
   if (status.ok()) ++write_count_;
   return status;
 }
@@ -228,13 +230,6 @@ absl::Status FaultInjectingStore::NextOutcome(Failure* failure) {
   }
   failed_ = failure->error;
   return failed_;
-}
-
-StoreBatch FaultInjectingStore::WithoutDroppedRows(
-    const StoreBatch& batch) const {
-  StoreBatch kept;
-  batch.ForEach(DroppingCopier(dropped_prefixes_, &kept));
-  return kept;
 }
 
 absl::Status FaultInjectingStore::DelayWrite(const StoreBatch& batch) {

@@ -85,8 +85,6 @@ class FaultInjectingStore final : public Store {
 
   // The error if this operation fails now; then all later ones do.
   absl::Status NextOutcome(Failure* failure) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  StoreBatch WithoutDroppedRows(const StoreBatch& batch) const
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status DelayWrite(const StoreBatch& batch)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Ends the generation, and hands the one whose time has come to the store.
