@@ -122,10 +122,10 @@ ErrorMetadata ReasonMetadataOf(const absl::Status& status) {
 
 std::vector<std::pair<std::string, std::string>> FieldViolationsOf(
     const absl::Status& status) {
+  const auto bad_request =
+      PayloadOf<rpc::v1::BadRequest>(status, kBadRequestUrl);
   std::vector<std::pair<std::string, std::string>> violations;
-  for (const auto& violation :
-       PayloadOf<rpc::v1::BadRequest>(status, kBadRequestUrl)
-           .field_violations()) {
+  for (const auto& violation : bad_request.field_violations()) {
     violations.emplace_back(violation.field(), violation.description());
   }
   return violations;
