@@ -1,0 +1,23 @@
+#!/bin/bash
+# Checks the lock annotations (ABSL_GUARDED_BY and the like) of our C++ with clang's -Wthread-safety; g++ ignores them.
+#
+# Usage: tools/thread_safety.sh [FILE.cc...]     default: every .cc file of the project
+# Needs the generated protos: builds them first.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source tools/environment.sh
+
+files=("$@")
+if [ "${#files[@]}" -eq 0 ]; then
+  mapfile -t files < <(git ls-files --cached --others --exclude-standard '*.cc' | grep -v '^tools/sanitizers/')
+fi
+
+run_bazel build //protos/... </dev/null 2>/dev/null
+bin="$(run_bazel info bazel-bin 2>/dev/null </dev/null)"
+
+# -isystem: generated code is not ours to warn about. The macros are those of the libraries' own Debian builds.
+printf '%s\0' "${files[@]}" | xargs -0 -n 1 -P "$(nproc)" clang++ -std=c++20 -fsyntax-only -w -Wthread-safety \
+  -Wthread-safety-beta -Werror=thread-safety -Werror=thread-safety-beta -I. -isystem "${bin}/protos" \
+  -DSPDLOG_COMPILED_LIB -DSPDLOG_SHARED_LIB -DSPDLOG_FMT_EXTERNAL \
+  -DCPPHTTPLIB_BROTLI_SUPPORT -DCPPHTTPLIB_OPENSSL_SUPPORT -DCPPHTTPLIB_ZLIB_SUPPORT
+echo "thread safety: ${#files[@]} files checked."
