@@ -1,0 +1,73 @@
+#include "broker/service/spec_fingerprint.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstdint>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "apium/v1/task.pb.h"
+
+namespace apium::broker {
+namespace {
+
+// For Timestamp and Duration.
+template <typename Proto>
+void AddTime(bool present, const Proto& proto, FingerprintBuilder* builder) {
+  builder->AddBool(present);
+  if (!present) return;
+  builder->AddInt64(proto.seconds()).AddInt64(proto.nanos());
+}
+
+void AddHeaders(const v1::TaskSpec& spec, FingerprintBuilder* builder) {
+  // A protobuf map has no order of its own.
+  std::vector<std::pair<std::string_view, std::string_view>> headers(
+      spec.headers().begin(), spec.headers().end());
+  std::sort(headers.begin(), headers.end());
+  builder->AddUint64(headers.size());
+  for (const auto& [name, value] : headers) {
+    builder->AddBytes(name).AddBytes(value);
+  }
+}
+
+void AddRetryPolicy(const v1::TaskSpec& spec, FingerprintBuilder* builder) {
+  builder->AddBool(spec.has_retry_policy());
+  if (!spec.has_retry_policy()) return;
+  const v1::RetryPolicy& policy = spec.retry_policy();
+  builder->AddUint64(policy.max_attempts());
+  AddTime(policy.has_initial_delay(), policy.initial_delay(), builder);
+  builder->AddUint64(std::bit_cast<uint64_t>(policy.multiplier()));
+  AddTime(policy.has_max_delay(), policy.max_delay(), builder);
+  builder->AddBool(policy.has_jitter());
+  builder->AddUint64(std::bit_cast<uint64_t>(policy.jitter()));
+  builder->AddUint64(policy.non_retryable_types_size());
+  for (const std::string& type : policy.non_retryable_types()) {
+    builder->AddBytes(type);
+  }
+  builder->AddUint64(policy.max_lost_leases());
+}
+
+}  // namespace
+
+Fingerprint SpecFingerprint(const v1::TaskSpec& spec) {
+  FingerprintBuilder builder;
+  builder.AddBytes(spec.type())
+      .AddBytes(spec.queue())
+      .AddBytes(spec.payload().data())
+      .AddBytes(spec.payload().content_type())
+      .AddBytes(spec.payload().content_encoding())
+      .AddBool(spec.has_priority())
+      .AddUint64(spec.priority());
+  AddHeaders(spec, &builder);
+  AddTime(spec.has_eta(), spec.eta(), &builder);
+  AddTime(spec.has_delay(), spec.delay(), &builder);
+  AddTime(spec.has_expire_time(), spec.expire_time(), &builder);
+  AddTime(spec.has_expire_after(), spec.expire_after(), &builder);
+  AddRetryPolicy(spec, &builder);
+  AddTime(spec.has_result_ttl(), spec.result_ttl(), &builder);
+  AddTime(spec.has_soft_time_limit(), spec.soft_time_limit(), &builder);
+  return builder.Finish();
+}
+
+}  // namespace apium::broker

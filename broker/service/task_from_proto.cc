@@ -1,0 +1,341 @@
+#include "broker/service/task_from_proto.h"
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "apium/v1/task.pb.h"
+#include "broker/service/spec_fingerprint.h"
+#include "common/error_reason.h"
+#include "common/names.h"
+#include "common/rpc/proto_time.h"
+#include "common/status_macros.h"
+#include "common/strings.h"
+#include "common/utf8.h"
+
+namespace apium::broker {
+namespace {
+
+// As documented in apium/v1/task.proto.
+constexpr absl::Duration kTenYears = kEtaAheadMax;
+constexpr size_t kContentTypeBytes = 255;
+constexpr uint32_t kLostLeasesMax = 1'000'000;
+constexpr size_t kFailureTypeBytes = 255;
+constexpr size_t kFailureMessageBytes = 4 * 1024;
+constexpr size_t kFailureStackBytes = 32 * 1024;
+constexpr size_t kReasonBytes = 1024;
+constexpr int kNonRetryableTypesMax = 64;
+
+absl::Status OutOfRange(const char* field, std::string_view value,
+                        std::string_view range) {
+  return InvalidField(field, StrCat("is ", value, "; must be ", range));
+}
+
+enum class Zero { kAllowed, kRefused };
+
+absl::StatusOr<absl::Duration> DurationUpToTenYears(
+    const char* field, const google::protobuf::Duration& proto, Zero zero) {
+  APIUM_ASSIGN_OR_RETURN(const absl::Duration duration,
+                         DurationFromProto(field, proto));
+  const bool too_short =
+      duration < absl::ZeroDuration() ||
+      (zero == Zero::kRefused && duration == absl::ZeroDuration());
+  if (too_short || duration > kTenYears) {
+    return OutOfRange(
+        field, absl::FormatDuration(duration),
+        StrCat(zero == Zero::kRefused ? "above 0 and at most " : "in [0, ",
+               absl::FormatDuration(kTenYears),
+               zero == Zero::kRefused ? "" : "]"));
+  }
+  return duration;
+}
+
+// Fields that no part of the broker carries out yet: refused rather than
+// ignored.
+absl::Status CheckImplemented(const v1::TaskSpec& spec) {
+  const auto refuse = [](const char* field, const char* what) {
+    return WithFieldViolation(NotImplemented(StrCat(field, " (", what, ")")),
+                              field, "this server does not carry it out yet");
+  };
+  if (spec.has_hard_time_limit()) {
+    return refuse("spec.hard_time_limit", "a hard time limit");
+  }
+  if (!spec.fairness_key().empty()) {
+    return refuse("spec.fairness_key", "fair sharing within a queue");
+  }
+  if (!spec.ordering_key().empty()) {
+    return refuse("spec.ordering_key", "running in order");
+  }
+  if (!spec.unique_key().empty()) {
+    return refuse("spec.unique_key", "one live task per key");
+  }
+  if (!spec.required_labels().empty()) {
+    return refuse("spec.required_labels", "choosing workers by label");
+  }
+  if (!spec.parent_task_ids().empty()) {
+    return refuse("spec.parent_task_ids", "running after other tasks");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status TakeHeaders(v1::TaskSpec* spec, TaskContent* content) {
+  if (spec->headers().empty()) return absl::OkStatus();
+  if (spec->headers().size() > kHeadersMax) {
+    return OutOfRange("spec.headers", StrCat(spec->headers().size(), " long"),
+                      StrCat("at most ", kHeadersMax, " entries"));
+  }
+  size_t bytes = 0;
+  content->headers.reserve(spec->headers().size());
+  for (auto& [name, value] : *spec->mutable_headers()) {
+    APIUM_RETURN_IF_ERROR(ValidateHeaderName("spec.headers", name));
+    bytes += name.size() + value.size();
+    content->headers.emplace_back(name, std::move(value));
+  }
+  if (bytes > kHeadersBytesMax) {
+    return OutOfRange("spec.headers", StrCat(bytes, " bytes"),
+                      StrCat("at most ", kHeadersBytesMax, " bytes"));
+  }
+  std::sort(content->headers.begin(), content->headers.end());
+  return absl::OkStatus();
+}
+
+absl::Status TakeTimes(const v1::TaskSpec& spec, absl::Time now,
+                       SubmitCommand* command) {
+  TaskContent& content = *command->content;
+  if (spec.has_eta()) {
+    if (spec.has_delay()) {
+      return InvalidField("spec.delay", "excludes eta; set one of them");
+    }
+    APIUM_ASSIGN_OR_RETURN(content.eta, TimeFromProto("spec.eta", spec.eta()));
+    if (content.eta - now > kTenYears) {
+      return OutOfRange(
+          "spec.eta", StrCat(absl::FormatDuration(content.eta - now), " ahead"),
+          StrCat("at most ", absl::FormatDuration(kTenYears), " ahead"));
+    }
+  }
+  if (spec.has_delay()) {
+    APIUM_ASSIGN_OR_RETURN(
+        command->delay,
+        DurationUpToTenYears("spec.delay", spec.delay(), Zero::kAllowed));
+  }
+  if (spec.has_expire_time()) {
+    if (spec.has_expire_after()) {
+      return InvalidField("spec.expire_after",
+                          "excludes expire_time; set one of them");
+    }
+    APIUM_ASSIGN_OR_RETURN(
+        content.expire_time,
+        TimeFromProto("spec.expire_time", spec.expire_time()));
+  }
+  if (spec.has_expire_after()) {
+    APIUM_ASSIGN_OR_RETURN(
+        command->expire_after,
+        DurationUpToTenYears("spec.expire_after", spec.expire_after(),
+                             Zero::kRefused));
+  }
+  if (spec.has_result_ttl()) {
+    APIUM_ASSIGN_OR_RETURN(
+        content.result_ttl,
+        DurationUpToTenYears("spec.result_ttl", spec.result_ttl(),
+                             Zero::kRefused));
+    if (content.result_ttl < absl::Seconds(1)) {
+      return OutOfRange("spec.result_ttl",
+                        absl::FormatDuration(content.result_ttl),
+                        "at least 1s");
+    }
+  }
+  if (spec.has_soft_time_limit()) {
+    APIUM_ASSIGN_OR_RETURN(
+        content.soft_time_limit,
+        DurationUpToTenYears("spec.soft_time_limit", spec.soft_time_limit(),
+                             Zero::kRefused));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status TakeBackoff(const v1::RetryPolicy& proto, RetryPolicy* policy) {
+  if (proto.has_initial_delay()) {
+    APIUM_ASSIGN_OR_RETURN(
+        policy->initial_delay,
+        DurationUpToTenYears("spec.retry_policy.initial_delay",
+                             proto.initial_delay(), Zero::kAllowed));
+  }
+  if (proto.has_max_delay()) {
+    APIUM_ASSIGN_OR_RETURN(
+        policy->max_delay,
+        DurationUpToTenYears("spec.retry_policy.max_delay", proto.max_delay(),
+                             Zero::kAllowed));
+    if (policy->max_delay < policy->initial_delay) {
+      return OutOfRange("spec.retry_policy.max_delay",
+                        absl::FormatDuration(policy->max_delay),
+                        StrCat("at least initial_delay, which is ",
+                               absl::FormatDuration(policy->initial_delay)));
+    }
+  } else {
+    policy->max_delay = std::max(policy->max_delay, policy->initial_delay);
+  }
+  if (proto.multiplier() != 0) {
+    // Written so that NaN is refused.
+    if (!(proto.multiplier() >= 1 &&
+          proto.multiplier() <= kRetryMultiplierMax)) {
+      return OutOfRange("spec.retry_policy.multiplier",
+                        StrCat(proto.multiplier()),
+                        StrCat("0 or in [1, ", kRetryMultiplierMax, "]"));
+    }
+    policy->multiplier = proto.multiplier();
+  }
+  if (proto.has_jitter()) {
+    if (!(proto.jitter() >= 0 && proto.jitter() <= 1)) {
+      return OutOfRange("spec.retry_policy.jitter", StrCat(proto.jitter()),
+                        "in [0, 1]");
+    }
+    policy->jitter = proto.jitter();
+  }
+  return absl::OkStatus();
+}
+
+absl::Status TakeRetryPolicy(v1::RetryPolicy* proto, RetryPolicy* policy) {
+  if (proto->max_attempts() > kAttemptsMax) {
+    return OutOfRange("spec.retry_policy.max_attempts",
+                      StrCat(proto->max_attempts()),
+                      StrCat("at most ", kAttemptsMax));
+  }
+  if (proto->max_attempts() != 0) policy->max_attempts = proto->max_attempts();
+  if (proto->max_lost_leases() > kLostLeasesMax) {
+    return OutOfRange("spec.retry_policy.max_lost_leases",
+                      StrCat(proto->max_lost_leases()),
+                      StrCat("at most ", kLostLeasesMax));
+  }
+  if (proto->max_lost_leases() != 0) {
+    policy->max_lost_leases = proto->max_lost_leases();
+  }
+  APIUM_RETURN_IF_ERROR(TakeBackoff(*proto, policy));
+  if (proto->non_retryable_types_size() > kNonRetryableTypesMax) {
+    return OutOfRange("spec.retry_policy.non_retryable_types",
+                      StrCat(proto->non_retryable_types_size(), " long"),
+                      StrCat("at most ", kNonRetryableTypesMax, " entries"));
+  }
+  for (std::string& type : *proto->mutable_non_retryable_types()) {
+    if (type.empty() || type.size() > kFailureTypeBytes) {
+      return OutOfRange("spec.retry_policy.non_retryable_types",
+                        QuoteForMessage(type),
+                        StrCat("1 to ", kFailureTypeBytes, " bytes each"));
+    }
+    policy->non_retryable_types.push_back(std::move(type));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status TakePayload(const TaskLimits& limits, v1::TaskSpec* spec,
+                         Payload* payload) {
+  if (!spec->has_payload()) return absl::OkStatus();
+  const size_t bytes = spec->payload().data().size();
+  if (bytes > limits.payload_bytes_max) {
+    const std::string description =
+        StrCat("is ", bytes, " bytes; the limit is ", limits.payload_bytes_max,
+               "; keep larger data elsewhere and send a reference");
+    return WithReason(InvalidField("spec.payload.data", description),
+                      reason::kPayloadTooLarge);
+  }
+  return PayloadFromProto("spec.payload", spec->mutable_payload(), payload);
+}
+
+}  // namespace
+
+absl::Status PayloadFromProto(const char* field, v1::Payload* proto,
+                              Payload* payload) {
+  const auto check = [field](const char* part, const std::string& value) {
+    if (value.size() <= kContentTypeBytes) return absl::OkStatus();
+    return InvalidField(StrCat(field, ".", part),
+                        StrCat("is ", value.size(), " bytes; must be at most ",
+                               kContentTypeBytes));
+  };
+  APIUM_RETURN_IF_ERROR(check("content_type", proto->content_type()));
+  APIUM_RETURN_IF_ERROR(check("content_encoding", proto->content_encoding()));
+  payload->data = std::move(*proto->mutable_data());
+  payload->content_type = std::move(*proto->mutable_content_type());
+  payload->content_encoding = std::move(*proto->mutable_content_encoding());
+  return absl::OkStatus();
+}
+
+std::string CutReason(std::string&& text) {
+  if (text.size() <= kReasonBytes) return std::move(text);
+  return ToValidUtf8(text, kReasonBytes);
+}
+
+Failure FailureFromProto(v1::Failure* proto) {
+  const auto cut = [](std::string* text, size_t bytes_max) {
+    return text->size() <= bytes_max ? std::move(*text)
+                                     : ToValidUtf8(*text, bytes_max);
+  };
+  Failure failure;
+  failure.type = cut(proto->mutable_type(), kFailureTypeBytes);
+  failure.message = cut(proto->mutable_message(), kFailureMessageBytes);
+  failure.stack = cut(proto->mutable_stack(), kFailureStackBytes);
+  failure.non_retryable = proto->non_retryable();
+  return failure;
+}
+
+absl::StatusOr<std::string> NamespaceFromProto(const std::string& value) {
+  if (value.empty()) return std::string(kDefaultNamespace);
+  APIUM_RETURN_IF_ERROR(ValidateNamespace("namespace", value));
+  return value;
+}
+
+absl::Status CheckTaskId(const std::string& task_id) {
+  return ValidateTaskId("task_id", task_id);
+}
+
+size_t ContentBytes(const TaskContent& content) {
+  size_t bytes = sizeof(TaskContent) + content.task_id.size() +
+                 content.type.size() + content.queue.size() +
+                 content.payload.data.size();
+  for (const auto& [name, value] : content.headers) {
+    bytes += 2 * sizeof(std::string) + name.size() + value.size();
+  }
+  return bytes;
+}
+
+absl::Status SubmitFromProto(const TaskLimits& limits,
+                             const std::string& namespace_name, absl::Time now,
+                             v1::TaskSpec* spec, SubmitCommand* command) {
+  APIUM_RETURN_IF_ERROR(CheckImplemented(*spec));
+  APIUM_RETURN_IF_ERROR(ValidateTaskType("spec.type", spec->type()));
+  auto content = std::make_shared<TaskContent>();
+  if (!spec->task_id().empty()) {
+    APIUM_RETURN_IF_ERROR(ValidateTaskId("spec.task_id", spec->task_id()));
+    // Only ids that a submitter chose can come again.
+    content->fingerprint = SpecFingerprint(*spec);
+  }
+  if (spec->queue().empty()) {
+    content->queue = kDefaultQueue;
+  } else {
+    APIUM_RETURN_IF_ERROR(ValidateQueueName("spec.queue", spec->queue()));
+    content->queue = std::move(*spec->mutable_queue());
+  }
+  if (spec->has_priority()) {
+    if (spec->priority() > kPriorityMax) {
+      return OutOfRange("spec.priority", StrCat(spec->priority()),
+                        StrCat("in [0, ", kPriorityMax, "]"));
+    }
+    content->priority = static_cast<uint8_t>(spec->priority());
+  }
+  APIUM_RETURN_IF_ERROR(TakePayload(limits, spec, &content->payload));
+  APIUM_RETURN_IF_ERROR(TakeHeaders(spec, content.get()));
+  if (spec->has_retry_policy()) {
+    APIUM_RETURN_IF_ERROR(
+        TakeRetryPolicy(spec->mutable_retry_policy(), &content->retry_policy));
+  }
+  command->content = std::move(content);
+  APIUM_RETURN_IF_ERROR(TakeTimes(*spec, now, command));
+  command->content->namespace_name = namespace_name;
+  command->content->task_id = std::move(*spec->mutable_task_id());
+  command->content->type = std::move(*spec->mutable_type());
+  return absl::OkStatus();
+}
+
+}  // namespace apium::broker

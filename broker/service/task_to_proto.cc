@@ -1,0 +1,215 @@
+#include "broker/service/task_to_proto.h"
+
+#include <string>
+#include <utility>
+
+#include "apium/v1/queue_service.pb.h"
+#include "apium/v1/task.pb.h"
+#include "apium/v1/worker_service.pb.h"
+#include "common/error_reason.h"
+#include "common/rpc/proto_time.h"
+
+namespace apium::broker {
+namespace {
+
+v1::TaskState StateToProto(TaskState state) {
+  return static_cast<v1::TaskState>(state);
+}
+
+void PayloadToProto(const Payload& payload, View view, v1::Payload* proto) {
+  if (view == View::kFull) proto->set_data(payload.data);
+  if (!payload.content_type.empty()) {
+    proto->set_content_type(payload.content_type);
+  }
+  if (!payload.content_encoding.empty()) {
+    proto->set_content_encoding(payload.content_encoding);
+  }
+}
+
+void FailureToProto(const Failure& failure, v1::Failure* proto) {
+  proto->set_type(failure.type);
+  proto->set_message(failure.message);
+  if (!failure.stack.empty()) proto->set_stack(failure.stack);
+  proto->set_non_retryable(failure.non_retryable);
+}
+
+void RetryPolicyToProto(const RetryPolicy& policy, v1::RetryPolicy* proto) {
+  proto->set_max_attempts(policy.max_attempts);
+  DurationToProto(policy.initial_delay, proto->mutable_initial_delay());
+  proto->set_multiplier(policy.multiplier);
+  DurationToProto(policy.max_delay, proto->mutable_max_delay());
+  proto->set_jitter(policy.jitter);
+  for (const std::string& type : policy.non_retryable_types) {
+    proto->add_non_retryable_types(type);
+  }
+  proto->set_max_lost_leases(policy.max_lost_leases);
+}
+
+}  // namespace
+
+void SpecToProto(const TaskContent& content, View view, v1::TaskSpec* spec) {
+  spec->set_task_id(content.task_id);
+  spec->set_type(content.type);
+  if (view == View::kFull) {
+    PayloadToProto(content.payload, view, spec->mutable_payload());
+    for (const auto& [name, value] : content.headers) {
+      (*spec->mutable_headers())[name] = value;
+    }
+  }
+  spec->set_queue(content.queue);
+  spec->set_priority(content.priority);
+  if (content.eta != absl::InfinitePast()) {
+    TimeToProto(content.eta, spec->mutable_eta());
+  }
+  if (content.expire_time != absl::InfiniteFuture()) {
+    TimeToProto(content.expire_time, spec->mutable_expire_time());
+  }
+  RetryPolicyToProto(content.retry_policy, spec->mutable_retry_policy());
+  if (content.result_ttl != absl::ZeroDuration()) {
+    DurationToProto(content.result_ttl, spec->mutable_result_ttl());
+  }
+  if (content.soft_time_limit != absl::ZeroDuration()) {
+    DurationToProto(content.soft_time_limit, spec->mutable_soft_time_limit());
+  }
+}
+
+void OutcomeToProto(const Outcome& outcome, View view, v1::TaskOutcome* proto) {
+  proto->set_namespace_(outcome.namespace_name);
+  proto->set_task_id(outcome.task_id);
+  proto->set_type(outcome.type);
+  proto->set_queue(outcome.queue);
+  proto->set_state(StateToProto(outcome.state));
+  if (outcome.state == TaskState::kSucceeded) {
+    PayloadToProto(outcome.result, view, proto->mutable_result());
+  }
+  if (outcome.has_failure) {
+    FailureToProto(outcome.failure, proto->mutable_failure());
+  }
+  proto->set_attempt(outcome.attempt);
+  proto->set_epoch(outcome.epoch);
+  proto->set_failures(outcome.failures);
+  proto->set_lost_leases(outcome.lost_leases);
+  TimeToProto(outcome.create_time, proto->mutable_create_time());
+  if (outcome.start_time != absl::InfinitePast()) {
+    TimeToProto(outcome.start_time, proto->mutable_start_time());
+  }
+  TimeToProto(outcome.finish_time, proto->mutable_finish_time());
+  proto->set_worker_id(outcome.worker_id);
+  proto->set_priority(outcome.priority);
+  if (outcome.result_ttl != absl::ZeroDuration()) {
+    DurationToProto(outcome.result_ttl, proto->mutable_result_ttl());
+  }
+}
+
+void FinishedTaskToProto(v1::TaskOutcome&& outcome, View view,
+                         v1::Task* proto) {
+  proto->set_namespace_(outcome.namespace_());
+  v1::TaskSpec* const spec = proto->mutable_spec();
+  spec->set_task_id(outcome.task_id());
+  spec->set_type(outcome.type());
+  spec->set_queue(outcome.queue());
+  spec->set_priority(outcome.priority());
+  if (outcome.has_result_ttl()) {
+    *spec->mutable_result_ttl() = outcome.result_ttl();
+  }
+  proto->set_state(outcome.state());
+  *proto->mutable_create_time() = outcome.create_time();
+  proto->set_attempt(outcome.attempt());
+  proto->set_failures(outcome.failures());
+  proto->set_lost_leases(outcome.lost_leases());
+  proto->set_epoch(outcome.epoch());
+  proto->set_worker_id(outcome.worker_id());
+  if (outcome.has_start_time()) {
+    *proto->mutable_start_time() = outcome.start_time();
+  }
+  if (view == View::kBasic && outcome.has_result()) {
+    outcome.mutable_result()->clear_data();
+  }
+  *proto->mutable_outcome() = std::move(outcome);
+}
+
+void SnapshotToProto(const TaskSnapshot& snapshot, View view, v1::Task* proto) {
+  if (snapshot.outcome != nullptr) {
+    v1::TaskOutcome outcome;
+    OutcomeToProto(*snapshot.outcome, view, &outcome);
+    FinishedTaskToProto(std::move(outcome), view, proto);
+    proto->set_returns(snapshot.returns);
+    return;
+  }
+  proto->set_namespace_(snapshot.content->namespace_name);
+  SpecToProto(*snapshot.content, view, proto->mutable_spec());
+  proto->set_state(StateToProto(snapshot.state));
+  TimeToProto(snapshot.content->create_time, proto->mutable_create_time());
+  if (snapshot.state == TaskState::kScheduled) {
+    TimeToProto(snapshot.schedule_time, proto->mutable_schedule_time());
+  }
+  proto->set_attempt(snapshot.attempt);
+  proto->set_failures(snapshot.failures);
+  proto->set_lost_leases(snapshot.lost_leases);
+  proto->set_returns(snapshot.returns);
+  proto->set_epoch(snapshot.epoch);
+  proto->set_worker_id(snapshot.worker_id);
+  if (snapshot.start_time != absl::InfinitePast()) {
+    TimeToProto(snapshot.start_time, proto->mutable_start_time());
+  }
+  if (snapshot.state == TaskState::kStarted) {
+    v1::Progress* const progress = proto->mutable_progress();
+    progress->set_completed(snapshot.progress.completed);
+    progress->set_total(snapshot.progress.total);
+    progress->set_message(snapshot.progress.message);
+  }
+  proto->set_cancel_requested(snapshot.cancel_requested);
+  proto->set_waiting_reason(snapshot.waiting_reason);
+  if (snapshot.has_last_failure) {
+    FailureToProto(snapshot.last_failure, proto->mutable_last_failure());
+  }
+}
+
+void QueueToProto(const QueueInfo& queue, v1::Queue* proto) {
+  proto->set_name(queue.name);
+  proto->set_description(queue.description);
+  proto->set_paused(queue.paused);
+  proto->set_submit_paused(queue.submit_paused);
+  proto->set_etag(queue.etag);
+  TimeToProto(queue.create_time, proto->mutable_create_time());
+  v1::QueueCounts* const counts = proto->mutable_counts();
+  counts->set_ready(queue.ready);
+  counts->set_scheduled(queue.scheduled);
+  counts->set_leased(queue.leased);
+  counts->set_workers(queue.workers);
+  if (queue.oldest_ready_age != absl::InfiniteDuration()) {
+    DurationToProto(queue.oldest_ready_age, counts->mutable_oldest_ready_age());
+  }
+}
+
+void WorkerToProto(const WorkerInfo& worker, v1::Worker* proto) {
+  proto->set_worker_id(worker.worker_id);
+  proto->set_session_id(worker.session_id);
+  proto->set_connected(worker.connected);
+  proto->set_draining(worker.draining);
+  proto->set_slots(worker.slots);
+  proto->set_credit(worker.credit);
+  proto->set_leases(worker.leases);
+  for (const std::string& type : worker.task_types) {
+    proto->add_task_types(type);
+  }
+  for (const std::string& queue : worker.queues) proto->add_queues(queue);
+  for (const auto& [name, value] : worker.labels) {
+    (*proto->mutable_labels())[name] = value;
+  }
+  proto->set_version(worker.version);
+  proto->set_hostname(worker.hostname);
+  TimeToProto(worker.connect_time, proto->mutable_connect_time());
+  TimeToProto(worker.last_seen_time, proto->mutable_last_seen_time());
+}
+
+void ItemErrorToProto(const absl::Status& status, v1::ItemError* proto) {
+  proto->set_code(static_cast<int>(status.code()));
+  const auto message = status.message();
+  proto->set_message(message.data(), message.size());
+  proto->set_reason(ReasonOf(status));
+  const auto violations = FieldViolationsOf(status);
+  if (!violations.empty()) proto->set_field(violations.front().first);
+}
+
+}  // namespace apium::broker
