@@ -1,0 +1,320 @@
+#include "client/task_client.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/synchronization/notification.h"
+#include "client/item_error.h"
+#include "client/subscription.h"
+#include "client/task_rpc.h"
+#include "client/task_stream.h"
+#include "client/unary_call.h"
+#include "common/error_reason.h"
+#include "common/limits.h"
+#include "common/status_macros.h"
+#include "common/strings.h"
+#include "common/uuid.h"
+
+namespace apium {
+namespace {
+
+using Stub = v1::TaskService::Stub;
+using AsyncStub = class v1::TaskService::Stub::async;
+
+void FillTaskId(v1::TaskSpec* spec) {
+  if (spec->task_id().empty()) spec->set_task_id(NewUuidV7(absl::Now()));
+}
+
+template <typename Request>
+Request RequestFor(const ClientOptions& options, std::string_view task_id) {
+  Request request;
+  request.set_namespace_(options.namespace_name);
+  request.set_task_id(std::string(task_id));
+  return request;
+}
+
+v1::SubmitTaskRequest SubmitRequest(const ClientOptions& options,
+                                    v1::TaskSpec spec) {
+  FillTaskId(&spec);
+  v1::SubmitTaskRequest request;
+  request.set_namespace_(options.namespace_name);
+  request.mutable_spec()->Swap(&spec);
+  return request;
+}
+
+// For the responses that carry one task.
+template <typename Response>
+std::function<void(absl::StatusOr<Response>)> TaskCallback(
+    TaskClient::Callback<v1::Task> done) {
+  return [done = std::move(done)](absl::StatusOr<Response> response) {
+    if (!response.ok()) return done(response.status());
+    done(std::move(*response->mutable_task()));
+  };
+}
+
+// A wait that ran out tells so in the same words, whichever side noticed.
+absl::Status DescribeWaitEnd(const absl::Status& status,
+                             std::string_view task_id, absl::Duration timeout) {
+  if (status.code() != absl::StatusCode::kDeadlineExceeded) return status;
+  return WithReason(absl::DeadlineExceededError(
+                        StrCat("task ", task_id, " was not finished within ",
+                               absl::FormatDuration(timeout))),
+                    "WAIT_TIMEOUT");
+}
+
+// Splits off as many specs as one call may carry.
+v1::SubmitTasksRequest TakeChunk(const ClientOptions& options,
+                                 std::vector<v1::TaskSpec>* specs,
+                                 size_t begin) {
+  v1::SubmitTasksRequest request;
+  request.set_namespace_(options.namespace_name);
+  size_t bytes = 0;
+  for (size_t i = begin;
+       i < specs->size() &&
+       request.specs_size() < static_cast<int>(kBatchTasksMax);
+       ++i) {
+    v1::TaskSpec& spec = (*specs)[i];
+    FillTaskId(&spec);
+    const size_t spec_bytes = spec.ByteSizeLong();
+    if (bytes > 0 && bytes + spec_bytes > kBatchBytesTarget) break;
+    bytes += spec_bytes;
+    request.add_specs()->Swap(&spec);
+  }
+  return request;
+}
+
+}  // namespace
+
+absl::StatusOr<v1::Task> TaskHandle::Get() const { return client_->Get(id_); }
+absl::StatusOr<v1::Task> TaskHandle::Wait(absl::Duration timeout) const {
+  return client_->Wait(id_, timeout);
+}
+absl::StatusOr<v1::Task> TaskHandle::Cancel(std::string_view reason) const {
+  return client_->Cancel(id_, reason);
+}
+absl::Status TaskHandle::Watch(
+    absl::FunctionRef<bool(const v1::Task&)> on_change,
+    absl::Duration timeout) const {
+  return client_->Watch(id_, on_change, timeout);
+}
+void TaskHandle::WaitAsync(
+    absl::Duration timeout,
+    std::function<void(absl::StatusOr<v1::Task>)> done) const {
+  client_->WaitAsync(id_, timeout, std::move(done));
+}
+
+absl::StatusOr<v1::Payload> TaskHandle::Result(absl::Duration timeout) const {
+  APIUM_ASSIGN_OR_RETURN(v1::Task task, Wait(timeout));
+  APIUM_RETURN_IF_ERROR(OutcomeStatus(task.outcome()));
+  return std::move(*task.mutable_outcome()->mutable_result());
+}
+
+absl::Status OutcomeStatus(const v1::TaskOutcome& outcome) {
+  if (outcome.state() == v1::TASK_STATE_SUCCEEDED) return absl::OkStatus();
+  std::string_view reason = "TASK_FAILED";
+  if (outcome.state() == v1::TASK_STATE_CANCELLED) reason = "TASK_CANCELLED";
+  if (outcome.state() == v1::TASK_STATE_EXPIRED) reason = "TASK_EXPIRED";
+  if (outcome.state() == v1::TASK_STATE_DEAD_LETTERED)
+    reason = "TASK_DEAD_LETTERED";
+  const v1::Failure& failure = outcome.failure();
+  return WithReason(
+      absl::AbortedError(
+          StrCat("task ", outcome.task_id(), " ended ",
+                 v1::TaskState_Name(outcome.state()),
+                 failure.type().empty() ? "" : ": ", failure.type(),
+                 failure.message().empty() ? "" : ": ", failure.message())),
+      reason, {{"failure_type", failure.type()}});
+}
+
+bool IsTerminal(v1::TaskState state) {
+  return state >= v1::TASK_STATE_SUCCEEDED;
+}
+
+absl::StatusOr<std::unique_ptr<TaskClient>> TaskClient::Connect(
+    ClientOptions options) {
+  APIUM_ASSIGN_OR_RETURN(std::shared_ptr<Connection> connection,
+                         Connection::Open(std::move(options)));
+  return std::make_unique<TaskClient>(std::move(connection));
+}
+
+TaskClient::TaskClient(std::shared_ptr<Connection> connection)
+    : connection_(std::move(connection)),
+      rpc_(std::make_unique<Rpc>(*connection_)) {}
+
+TaskClient::~TaskClient() = default;
+
+absl::StatusOr<TaskHandle> TaskClient::Submit(TaskOptions options) {
+  return Submit(ToTaskSpec(std::move(options)));
+}
+
+absl::StatusOr<TaskHandle> TaskClient::Submit(v1::TaskSpec spec) {
+  APIUM_ASSIGN_OR_RETURN(
+      v1::SubmitTaskResponse response,
+      BlockingCall(QuickCall(options()), rpc_->stub.get(), &Stub::SubmitTask,
+                   SubmitRequest(options(), std::move(spec))));
+  return TaskHandle(this, std::move(*response.mutable_task_id()));
+}
+
+void TaskClient::SubmitAsync(TaskOptions options, Callback<TaskHandle> done) {
+  SubmitAsync(ToTaskSpec(std::move(options)), std::move(done));
+}
+
+void TaskClient::SubmitAsync(v1::TaskSpec spec, Callback<TaskHandle> done) {
+  connection_->KeepCallbacksAwake();
+  StartAsyncCall(
+      &rpc_->calls, QuickCall(options()), rpc_->async(), &AsyncStub::SubmitTask,
+      SubmitRequest(options(), std::move(spec)),
+      [this, done = std::move(done)](
+          absl::StatusOr<v1::SubmitTaskResponse> response) {
+        if (!response.ok()) return done(response.status());
+        done(TaskHandle(this, std::move(*response->mutable_task_id())));
+      });
+}
+
+std::vector<absl::StatusOr<TaskHandle>> TaskClient::SubmitMany(
+    std::vector<v1::TaskSpec> specs) {
+  std::vector<absl::StatusOr<TaskHandle>> handles;
+  handles.reserve(specs.size());
+  while (handles.size() < specs.size()) {
+    const v1::SubmitTasksRequest request =
+        TakeChunk(options(), &specs, handles.size());
+    absl::StatusOr<v1::SubmitTasksResponse> response = BlockingCall(
+        QuickCall(options()), rpc_->stub.get(), &Stub::SubmitTasks, request);
+    if (response.ok() && response->results_size() != request.specs_size()) {
+      response = absl::InternalError(
+          StrCat("the server gave ", response->results_size(), " answers to ",
+                 request.specs_size(), " tasks"));
+    }
+    for (int i = 0; i < request.specs_size(); ++i) {
+      if (!response.ok()) {
+        handles.emplace_back(response.status());
+      } else if (response->results(i).has_error()) {
+        handles.emplace_back(StatusFromItemError(response->results(i).error()));
+      } else {
+        handles.emplace_back(TaskHandle(this, request.specs(i).task_id()));
+      }
+    }
+  }
+  return handles;
+}
+
+absl::StatusOr<std::unique_ptr<TaskStream>> TaskClient::OpenStream(
+    TaskStreamOptions options) {
+  return TaskStream::Open(this, std::move(options));
+}
+
+absl::StatusOr<v1::Task> TaskClient::Get(std::string_view task_id,
+                                         v1::TaskView view) {
+  auto request = RequestFor<v1::GetTaskRequest>(options(), task_id);
+  request.set_view(view);
+  APIUM_ASSIGN_OR_RETURN(v1::GetTaskResponse response,
+                         BlockingCall(QuickCall(options()), rpc_->stub.get(),
+                                      &Stub::GetTask, request));
+  return std::move(*response.mutable_task());
+}
+
+void TaskClient::GetAsync(std::string_view task_id, Callback<v1::Task> done) {
+  connection_->KeepCallbacksAwake();
+  StartAsyncCall(&rpc_->calls, QuickCall(options()), rpc_->async(),
+                 &AsyncStub::GetTask,
+                 RequestFor<v1::GetTaskRequest>(options(), task_id),
+                 TaskCallback<v1::GetTaskResponse>(std::move(done)));
+}
+
+absl::StatusOr<v1::Task> TaskClient::Wait(std::string_view task_id,
+                                          absl::Duration timeout) {
+  absl::StatusOr<v1::WaitTaskResponse> response = BlockingCall(
+      WaitingCall(options(), timeout), rpc_->stub.get(), &Stub::WaitTask,
+      RequestFor<v1::WaitTaskRequest>(options(), task_id));
+  if (!response.ok())
+    return DescribeWaitEnd(response.status(), task_id, timeout);
+  return std::move(*response->mutable_task());
+}
+
+void TaskClient::WaitAsync(std::string_view task_id, absl::Duration timeout,
+                           Callback<v1::Task> done) {
+  connection_->KeepCallbacksAwake();
+  StartAsyncCall(
+      &rpc_->calls, WaitingCall(options(), timeout), rpc_->async(),
+      &AsyncStub::WaitTask, RequestFor<v1::WaitTaskRequest>(options(), task_id),
+      [id = std::string(task_id), timeout,
+       done = std::move(done)](absl::StatusOr<v1::WaitTaskResponse> response) {
+        if (!response.ok())
+          return done(DescribeWaitEnd(response.status(), id, timeout));
+        done(std::move(*response->mutable_task()));
+      });
+}
+
+absl::Status TaskClient::Watch(
+    std::string_view task_id,
+    absl::FunctionRef<bool(const v1::Task&)> on_change,
+    absl::Duration timeout) {
+  absl::Status end;
+  absl::Notification ended;
+  WatchAsync(
+      task_id, timeout,
+      [on_change](const v1::Task& task) { return on_change(task); },
+      [&end, &ended](absl::Status status) {
+        end = std::move(status);
+        ended.Notify();
+      });
+  ended.WaitForNotification();
+  return end;
+}
+
+void TaskClient::WatchAsync(std::string_view task_id, absl::Duration timeout,
+                            std::function<bool(const v1::Task&)> on_change,
+                            std::function<void(absl::Status)> done) {
+  connection_->KeepCallbacksAwake();
+  CallPolicy policy = WaitingCall(options(), timeout);
+  policy.kind = CallKind::kIdempotent;
+  Subscription<v1::WatchTaskRequest, v1::WatchTaskResponse>::Start(
+      &rpc_->calls, policy,
+      RequestFor<v1::WatchTaskRequest>(options(), task_id),
+      [this](grpc::ClientContext* context, const v1::WatchTaskRequest* request,
+             grpc::ClientReadReactor<v1::WatchTaskResponse>* reader) {
+        rpc_->async()->WatchTask(context, request, reader);
+      },
+      [on_change = std::move(on_change)](const v1::WatchTaskResponse& response,
+                                         v1::WatchTaskRequest*) {
+        return on_change(response.task()) &&
+               !IsTerminal(response.task().state());
+      },
+      [id = std::string(task_id), timeout,
+       done = std::move(done)](const absl::Status& status) {
+        done(DescribeWaitEnd(status, id, timeout));
+      });
+}
+
+absl::StatusOr<v1::Task> TaskClient::Cancel(std::string_view task_id,
+                                            std::string_view reason) {
+  auto request = RequestFor<v1::CancelTaskRequest>(options(), task_id);
+  request.set_reason(std::string(reason));
+  APIUM_ASSIGN_OR_RETURN(v1::CancelTaskResponse response,
+                         BlockingCall(QuickCall(options()), rpc_->stub.get(),
+                                      &Stub::CancelTask, request));
+  return std::move(*response.mutable_task());
+}
+
+void TaskClient::CancelAsync(std::string_view task_id, std::string_view reason,
+                             Callback<v1::Task> done) {
+  connection_->KeepCallbacksAwake();
+  auto request = RequestFor<v1::CancelTaskRequest>(options(), task_id);
+  request.set_reason(std::string(reason));
+  StartAsyncCall(&rpc_->calls, QuickCall(options()), rpc_->async(),
+                 &AsyncStub::CancelTask, std::move(request),
+                 TaskCallback<v1::CancelTaskResponse>(std::move(done)));
+}
+
+absl::StatusOr<v1::ListTasksResponse> TaskClient::List(
+    v1::ListTasksRequest request) {
+  request.set_namespace_(options().namespace_name);
+  return BlockingCall(QuickCall(options()), rpc_->stub.get(), &Stub::ListTasks,
+                      request);
+}
+
+const ClientOptions& TaskClient::options() const {
+  return connection_->options();
+}
+
+}  // namespace apium

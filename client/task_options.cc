@@ -1,0 +1,53 @@
+#include "client/task_options.h"
+
+#include <utility>
+
+#include "common/rpc/proto_time.h"
+
+namespace apium {
+namespace {
+
+bool IsSet(const TaskRetryOptions& retry) {
+  return retry.attempts_max || retry.initial_delay || retry.multiplier ||
+         retry.delay_max || retry.jitter || !retry.non_retryable_types.empty();
+}
+
+void FillRetryPolicy(TaskRetryOptions retry, v1::RetryPolicy* policy) {
+  if (retry.attempts_max) policy->set_max_attempts(*retry.attempts_max);
+  if (retry.initial_delay)
+    DurationToProto(*retry.initial_delay, policy->mutable_initial_delay());
+  if (retry.multiplier) policy->set_multiplier(*retry.multiplier);
+  if (retry.delay_max)
+    DurationToProto(*retry.delay_max, policy->mutable_max_delay());
+  if (retry.jitter) policy->set_jitter(*retry.jitter);
+  for (std::string& type : retry.non_retryable_types)
+    policy->add_non_retryable_types(std::move(type));
+}
+
+}  // namespace
+
+v1::TaskSpec ToTaskSpec(TaskOptions options) {
+  v1::TaskSpec spec;
+  spec.set_type(std::move(options.type));
+  *spec.mutable_payload() = std::move(options.payload);
+  spec.set_task_id(std::move(options.task_id));
+  spec.set_queue(std::move(options.queue));
+  if (options.priority) spec.set_priority(*options.priority);
+  if (options.delay) DurationToProto(*options.delay, spec.mutable_delay());
+  if (options.eta) TimeToProto(*options.eta, spec.mutable_eta());
+  if (options.expires)
+    DurationToProto(*options.expires, spec.mutable_expire_after());
+  if (options.expire_time)
+    TimeToProto(*options.expire_time, spec.mutable_expire_time());
+  if (IsSet(options.retry))
+    FillRetryPolicy(std::move(options.retry), spec.mutable_retry_policy());
+  if (options.result_ttl)
+    DurationToProto(*options.result_ttl, spec.mutable_result_ttl());
+  if (options.soft_time_limit)
+    DurationToProto(*options.soft_time_limit, spec.mutable_soft_time_limit());
+  for (auto& [name, value] : options.headers)
+    (*spec.mutable_headers())[name] = std::move(value);
+  return spec;
+}
+
+}  // namespace apium

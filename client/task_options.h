@@ -1,0 +1,52 @@
+// What a submitter may ask for, with C++ types.
+
+#ifndef APIUM_CLIENT_TASK_OPTIONS_H_
+#define APIUM_CLIENT_TASK_OPTIONS_H_
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "apium/v1/task.pb.h"
+
+namespace apium {
+
+// Each field left as it is means the server's default; see TaskSpec and
+// RetryPolicy in apium/v1/task.proto for ranges.
+struct TaskRetryOptions {
+  std::optional<uint32_t> attempts_max;
+  std::optional<absl::Duration> initial_delay;
+  std::optional<double> multiplier;
+  std::optional<absl::Duration> delay_max;
+  std::optional<double> jitter;
+  std::vector<std::string> non_retryable_types;
+};
+
+//   client->Submit({.type = "mail.send", .payload = JsonArguments(7), .delay =
+//   absl::Minutes(5)});
+struct TaskOptions {
+  std::string type;  // required
+  v1::Payload payload;
+  // Empty: the client mints a UUIDv7, so that its retries do not submit twice.
+  std::string task_id;
+  std::string queue;
+  std::optional<uint32_t> priority;       // 0 to 255, higher first
+  std::optional<absl::Duration> delay;    // or eta
+  std::optional<absl::Time> eta;          // or delay
+  std::optional<absl::Duration> expires;  // from acceptance; or expire_time
+  std::optional<absl::Time> expire_time;  // or expires
+  TaskRetryOptions retry;
+  std::optional<absl::Duration> result_ttl;
+  std::optional<absl::Duration> soft_time_limit;
+  std::map<std::string, std::string> headers;
+};
+
+// The same as a message. Nothing is checked: the server is the judge.
+v1::TaskSpec ToTaskSpec(TaskOptions options);
+
+}  // namespace apium
+
+#endif  // APIUM_CLIENT_TASK_OPTIONS_H_
