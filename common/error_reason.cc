@@ -5,10 +5,10 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/cord.h"
+#include "apium/rpc/v1/error_details.pb.h"
 #include "common/check.h"
 #include "common/strings.h"
 #include "common/utf8.h"
-#include "google_rpc/error_details.pb.h"
 
 namespace apium {
 namespace {

@@ -5,10 +5,10 @@
 #include "absl/strings/cord.h"
 #include "absl/strings/match.h"
 #include "absl/strings/string_view.h"
+#include "apium/rpc/v1/error_details.pb.h"
 #include "common/error_reason.h"
 #include "common/strings.h"
 #include "common/utf8.h"
-#include "google_rpc/error_details.pb.h"
 
 namespace apium {
 namespace {

@@ -5,8 +5,8 @@
 
 #include <string>
 
+#include "apium/rpc/v1/error_details.pb.h"
 #include "common/error_reason.h"
-#include "google_rpc/error_details.pb.h"
 #include "tests/support/status_matchers.h"
 
 namespace apium {
