@@ -28,7 +28,8 @@ CallbackQueueKeepalive::~CallbackQueueKeepalive() {
 
 void CallbackQueueKeepalive::Run() {
   grpc::GenericStub stub(channel_);
-  const grpc::ByteBuffer request;
+  const grpc::Slice nothing;
+  const grpc::ByteBuffer request(&nothing, 1);
   while (true) {
     grpc::ClientContext context;
     grpc::ByteBuffer response;

@@ -42,10 +42,12 @@ absl::Status SelfProbe::ProbeOnce(const std::string& target,
   context.set_deadline(absl::ToChronoTime(absl::Now() + timeout));
   // A HealthCheckRequest for "", the whole process, is the empty message.
   // Debian does not carry health.proto.
+  const grpc::Slice nothing;
+  const grpc::ByteBuffer request(&nothing, 1);
   grpc::CompletionQueue queue;
   const std::unique_ptr<grpc::GenericClientAsyncResponseReader> call =
-      stub.PrepareUnaryCall(&context, "/grpc.health.v1.Health/Check",
-                            grpc::ByteBuffer(), &queue);
+      stub.PrepareUnaryCall(&context, "/grpc.health.v1.Health/Check", request,
+                            &queue);
   call->StartCall();
   grpc::ByteBuffer response;
   grpc::Status status;
