@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -65,6 +66,7 @@ struct FailOptions {
 class EngineHarness {
  public:
   explicit EngineHarness(const EngineOptions& options = {});
+  ~EngineHarness();
   EngineHarness(const EngineHarness&) = delete;
   EngineHarness& operator=(const EngineHarness&) = delete;
 
@@ -93,7 +95,8 @@ class EngineHarness {
   // separated by " | ".
   std::string List(ListTasksCommand filter = {});
 
-  // --- Workers. Each is connected with default options at its first Credit. ---
+  // --- Workers. Each is connected with default options at its first Credit.
+  // ---
 
   std::string Connect(const std::string& worker,
                       const WorkerOptions& options = {});
@@ -155,6 +158,9 @@ class EngineHarness {
   void Jump(absl::Duration step);
   // Runs `calls` as one turn. Their return values say nothing.
   void InOneTurn(const std::function<void()>& calls);
+  // Runs `calls` without the turns that the engine asks for after each, then
+  // those.
+  void WithoutSettling(const std::function<void()>& calls);
   // From here on turns are written but not synced, until Release or Crash.
   // Return values of calls say nothing meanwhile.
   void HoldTurns() { holding_ = true; }
@@ -191,17 +197,16 @@ class EngineHarness {
   // The one answer of a call that has just been made, if it is there.
   template <typename ReplyType>
   ReplyType AnswerOf(int call) const;
+  std::string TakeFirstAnswer(int call);
   void RunTurn(std::vector<Command> commands);
   void Settle();
-  void Observe(const Effects& effects);
-  void DropStreams();
+  void AfterRecovery();
   Worker& WorkerNamed(const std::string& worker);
   std::string OpenSession(const std::string& worker,
                           std::vector<LeaseName> held);
   std::string ReportOutcome(const std::string& worker, ExecutionReport report);
   std::string LabelOf(uint64_t epoch) const;
   void OnPush(Worker* worker, const WorkerPush& push);
-  void NoteNewOutboxRows();
 
   EngineDriver driver_;
   std::vector<std::shared_ptr<CallSink>> calls_;
@@ -209,6 +214,7 @@ class EngineHarness {
   std::map<uint64_t, std::string> labels_;  // epoch to "a#1"
   std::vector<Command> batched_;
   bool batching_ = false;
+  bool settling_ = true;
   bool holding_ = false;
   std::string last_task_id_;
   SubmitReply last_submit_;

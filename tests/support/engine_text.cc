@@ -25,7 +25,7 @@ std::string TaskText(const TaskReply& reply) {
     case TaskReply::Elsewhere::kUnknown:
       return "UNKNOWN";
     case TaskReply::Elsewhere::kNo:
-      return std::string(StateName(reply.task.state));
+      return StateName(reply.task.state);
   }
   return "?";
 }
@@ -106,7 +106,7 @@ std::string StatusText(const absl::Status& status) {
   return reason.empty() ? code : absl::StrCat(code, "/", reason);
 }
 
-std::string_view StateName(TaskState state) {
+const char* StateName(TaskState state) {
   switch (state) {
     case TaskState::kBlocked:
       return "BLOCKED";
@@ -181,7 +181,7 @@ std::string EffectsText(const Effects& effects) {
     }
   }
   absl::StrAppend(&text, "writes ", effects.writes.count(), " ",
-                  effects.writes.records(), "\n");
+                  std::string(effects.writes.records()), "\n");
   return text;
 }
 

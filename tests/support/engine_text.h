@@ -2,7 +2,6 @@
 #define APIUM_TESTS_SUPPORT_ENGINE_TEXT_H_
 
 #include <string>
-#include <string_view>
 
 #include "absl/status/status.h"
 #include "broker/engine/effects.h"
@@ -15,7 +14,7 @@ namespace apium::broker {
 std::string StatusText(const absl::Status& status);
 
 // "QUEUED".
-std::string_view StateName(TaskState state);
+const char* StateName(TaskState state);
 
 // A submit: "OK" or the error. A task: its state, "FINISHED" or "UNKNOWN"
 // where the result service is to be asked, or the error. An outcome:
