@@ -1,0 +1,43 @@
+#ifndef APIUM_RESULTS_RESULT_FILTER_H_
+#define APIUM_RESULTS_RESULT_FILTER_H_
+
+#include <cstdint>
+#include <limits>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "results/row_format.h"
+
+namespace apium::v1 {
+class ResultFilter;
+}  // namespace apium::v1
+
+namespace apium::results {
+
+// Which results a reader asked for. All conditions hold together; a value made
+// without From is "all".
+struct ResultFilter {
+  // Bit n: apium.v1.TaskState n. 0: any state.
+  uint32_t states = 0;
+  std::string queue;  // empty: any
+  std::string type;   // empty: any
+  // Ended in [after, before), Unix nanoseconds.
+  int64_t finished_after_ns = std::numeric_limits<int64_t>::min();
+  int64_t finished_before_ns = std::numeric_limits<int64_t>::max();
+
+  // INVALID_ARGUMENT naming the field below "filter": an unknown state, a name
+  // that no queue or type can have, a time out of range.
+  static absl::StatusOr<ResultFilter> From(const v1::ResultFilter& proto);
+
+  bool Matches(const LogEntry& entry) const;
+
+  // The same for equal filters, in this and in later versions: page tokens
+  // carry it.
+  uint64_t StableHash() const;
+
+  friend bool operator==(const ResultFilter&, const ResultFilter&) = default;
+};
+
+}  // namespace apium::results
+
+#endif  // APIUM_RESULTS_RESULT_FILTER_H_
