@@ -27,6 +27,8 @@ struct SubmitReply {
 
 // The task of an earlier SubmitCommand with report_outcome has ended.
 struct OutcomeReply {
+  // Null: it had ended before the (repeated) submit, and the result service has
+  // the outcome.
   std::shared_ptr<const Outcome> outcome;
 };
 

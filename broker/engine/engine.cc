@@ -1,0 +1,242 @@
+#include "broker/engine/engine.h"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+#include <variant>
+
+#include "absl/strings/str_cat.h"
+#include "broker/engine/engine_impl.h"
+#include "broker/storage/key_format.h"
+#include "common/error_reason.h"
+#include "common/names.h"
+#include "common/status_macros.h"
+#include "common/uuid.h"
+
+namespace apium::broker {
+namespace {
+
+// Timers carried out in one turn: each may read a task.
+constexpr size_t kTimersPerTurn = 2048;
+
+std::string MintShardId(const EngineOptions& options, absl::Time now) {
+  std::mt19937_64 random(options.random_seed);
+  return MintTaskId(now, options.partition, random);
+}
+
+}  // namespace
+
+Engine::Impl::Impl(const EngineOptions& options, const StoreReader* reader,
+                   uint64_t reserved_tickets, std::string shard_id)
+    : options_(options),
+      reader_(reader),
+      shard_id_(std::move(shard_id)),
+      new_store_(reserved_tickets == 0),
+      random_(options.random_seed + reserved_tickets),
+      tickets_(reserved_tickets),
+      tasks_(reader),
+      queues_(options.namespaces),
+      lanes_({.lane_window_tasks = options.lane_window_tasks,
+              .window_bytes = options.ready_window_bytes},
+             reader, &tasks_, &queues_, &tickets_),
+      timers_(reader, options.timer_window),
+      leases_(&tickets_),
+      sessions_(options.lease_duration, options.reattach_grace),
+      waiters_(options.max_waiters),
+      outbox_(reader) {}
+
+absl::Status Engine::Impl::Recover(absl::Time now) {
+  now_ = now;
+  APIUM_RETURN_IF_ERROR(queues_.Recover(*reader_));
+  APIUM_RETURN_IF_ERROR(outbox_.Recover());
+  APIUM_RETURN_IF_ERROR(lanes_.Recover());
+  APIUM_RETURN_IF_ERROR(RecoverLeases(now));
+  if (new_store_) {
+    turn_.writes.Put(MetaRowKey(kMetaShardId), shard_id_);
+    tickets_
+        .Next();  // reserves the first block, which marks the store as not new
+  }
+  for (const std::string& namespace_name : options_.namespaces) {
+    const std::string name(kDefaultQueue);
+    if (queues_.Find(namespace_name, name) == nullptr)
+      queues_.Create(namespace_name, name, now);
+  }
+  more_to_do_ = true;
+  return absl::OkStatus();
+}
+
+absl::Status Engine::Impl::RecoverLeases(absl::Time now) {
+  APIUM_ASSIGN_OR_RETURN(std::vector<LeaseTable::JournalRow> journal,
+                         LeaseTable::ReadJournal(*reader_));
+  for (const LeaseTable::JournalRow& row : journal) {
+    for (const StoredLease& stored : row.leases) {
+      APIUM_ASSIGN_OR_RETURN(TaskTable::Found found, FindTask(stored.task_key));
+      LiveTask* task = found.live;
+      const bool valid =
+          task != nullptr && task->stored.state == TaskState::kQueued &&
+          stored.epoch > task->stored.last_epoch && !task->leased();
+      if (!valid)
+        continue;  // it ended in the same turn in which the row would have
+                   // gone, or later
+      Session* session = sessions_.FindById(stored.session_id);
+      if (session == nullptr) {
+        session = sessions_.Add(stored.session_id, stored.worker_id, now);
+        session->namespace_name = task->content().namespace_name;
+      }
+      leases_.Restore(task, session, stored, row.number, now);
+      APIUM_ASSIGN_OR_RETURN(Lane * lane, lanes_.LaneOf(*task));
+      --lane->queue->ready;
+      ++lane->queue->leased;
+    }
+  }
+  leases_.FinishRestore(journal);
+  return absl::OkStatus();
+}
+
+absl::Status Engine::Impl::BeginTurn(absl::Time now) {
+  now_ = std::max(now_, now);
+  more_to_do_ = false;
+  APIUM_RETURN_IF_ERROR(lanes_.Refill(now_));
+  APIUM_RETURN_IF_ERROR(RunDueTimers());
+  for (Session* session : sessions_.TakeLost(now_)) {
+    APIUM_RETURN_IF_ERROR(CloseSession(
+        session,
+        WithReason(
+            absl::FailedPreconditionError(absl::StrCat(
+                "no sign of life for ",
+                absl::FormatDuration(options_.lease_duration),
+                ": the session and its leases are lost; open a new one")),
+            "SESSION_EXPIRED")));
+  }
+  AnswerExpiredWaiters();
+  return RunPurges();
+}
+
+absl::Status Engine::Impl::RunDueTimers() {
+  std::vector<TimerId> due;
+  APIUM_RETURN_IF_ERROR(timers_.TakeDue(now_, kTimersPerTurn, &due));
+  if (due.size() == kTimersPerTurn) more_to_do_ = true;
+  std::vector<std::string> keys;
+  keys.reserve(due.size());
+  for (const TimerId& timer : due) keys.push_back(timer.task_key);
+  std::vector<LiveTask*> tasks;
+  APIUM_RETURN_IF_ERROR(tasks_.LoadAll(keys, &tasks));
+  for (size_t i = 0; i < due.size(); ++i) {
+    LiveTask* task = tasks[i];
+    if (task == nullptr || task->finished()) continue;
+    if (due[i].kind == TimerKind::kReady) {
+      if (task->stored.state != TaskState::kScheduled) continue;
+      APIUM_ASSIGN_OR_RETURN(Lane * lane, lanes_.LaneOf(*task));
+      queues_.AddScheduled(lane->queue, -1);
+      APIUM_RETURN_IF_ERROR(lanes_.Enqueue(task, now_));
+      NotifyWatchers(*task);
+    } else if (!task->leased()) {
+      // One that is leased may run already: the worker checks before it starts,
+      // and here it is checked when it returns.
+      APIUM_RETURN_IF_ERROR(Finish(task, {.state = TaskState::kExpired}));
+    }
+  }
+  return absl::OkStatus();
+}
+
+void Engine::Impl::AnswerExpiredWaiters() {
+  for (const Waiter& waiter : waiters_.TakeExpired(now_)) {
+    TaskReply reply;
+    reply.status =
+        WithReason(absl::DeadlineExceededError(
+                       "the task has not ended within the timeout of the wait"),
+                   "WAIT_TIMEOUT");
+    AddReply(waiter.to, std::move(reply));
+  }
+}
+
+absl::Status Engine::Impl::EndTurn(Effects* effects) {
+  APIUM_RETURN_IF_ERROR(Dispatch());
+  effects->writes.Append(turn_.writes);
+  // Chunks before tasks: what a chunk lists behind the window leaves memory
+  // with the tasks.
+  StoreBatch ready_rows;
+  lanes_.Flush(&ready_rows);
+  tasks_.Flush(&effects->writes);
+  effects->writes.Append(ready_rows);
+  timers_.Flush(&effects->writes);
+  leases_.Flush(&effects->writes);
+  outbox_.Flush(&effects->writes, &effects->outbox);
+  queues_.Flush(&effects->writes);
+  tickets_.Flush(&effects->writes);
+  std::move(turn_.replies.begin(), turn_.replies.end(),
+            std::back_inserter(effects->replies));
+  std::move(turn_.pushes.begin(), turn_.pushes.end(),
+            std::back_inserter(effects->pushes));
+  turn_.Clear();
+  return absl::OkStatus();
+}
+
+absl::Time Engine::Impl::NextTurnTime() const {
+  if (more_to_do_ || lanes_.WantsRefill() || !purges_.empty())
+    return absl::InfinitePast();
+  return std::min(
+      {timers_.NextTime(), sessions_.NextTime(), waiters_.NextTime()});
+}
+
+absl::Status Engine::Impl::Apply(OutboxConfirmedCommand&& command) {
+  outbox_.Confirm(command.position);
+  return absl::OkStatus();
+}
+
+absl::Status Engine::Impl::Apply(SetAdmissionCommand&& command) {
+  admission_ = std::move(command.refusal);
+  return absl::OkStatus();
+}
+
+Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Engine::~Engine() = default;
+
+absl::StatusOr<std::unique_ptr<Engine>> Engine::Recover(
+    const EngineOptions& options, const StoreReader* reader, absl::Time now) {
+  std::string shard_id;
+  std::string reserved;
+  absl::Status read = reader->Get(MetaRowKey(kMetaTicket), &reserved);
+  if (read.ok()) read = reader->Get(MetaRowKey(kMetaShardId), &shard_id);
+  if (!read.ok() && !absl::IsNotFound(read)) return read;
+  if (shard_id.empty()) shard_id = MintShardId(options, now);
+  auto impl = std::make_unique<Impl>(
+      options, reader, DecodeNumber(reserved).value_or(0), shard_id);
+  APIUM_RETURN_IF_ERROR(impl->Recover(now));
+  return std::unique_ptr<Engine>(new Engine(std::move(impl)));
+}
+
+absl::Status Engine::BeginTurn(absl::Time now) { return impl_->BeginTurn(now); }
+
+absl::Status Engine::Apply(Command command) {
+  return std::visit(
+      [this](auto&& body) { return impl_->Apply(std::move(body)); },
+      std::move(command));
+}
+
+absl::Status Engine::EndTurn(Effects* effects) {
+  return impl_->EndTurn(effects);
+}
+
+absl::Time Engine::NextTurnTime() const { return impl_->NextTurnTime(); }
+
+const std::string& Engine::shard_id() const { return impl_->shard_id(); }
+
+uint64_t Engine::outbox_confirmed_position() const {
+  return impl_->outbox().confirmed_position();
+}
+
+uint64_t Engine::outbox_last_position() const {
+  return impl_->outbox().last_position();
+}
+
+bool IsDroppableRow(std::string_view key, std::string_view value,
+                    absl::Time now, uint64_t confirmed_position) {
+  if (key.empty() || key.front() != kTaskRow || !IsFinishedTaskRow(value))
+    return false;
+  const auto finished = DecodeFinishedTaskRow(value);
+  return finished.ok() && finished->outbox_position <= confirmed_position &&
+         finished->keep_until_millis <= absl::ToUnixMillis(now);
+}
+
+}  // namespace apium::broker

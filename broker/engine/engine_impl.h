@@ -1,0 +1,205 @@
+#ifndef APIUM_BROKER_ENGINE_ENGINE_IMPL_H_
+#define APIUM_BROKER_ENGINE_ENGINE_IMPL_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "broker/engine/command.h"
+#include "broker/engine/effects.h"
+#include "broker/engine/engine.h"
+#include "broker/engine/lease_table.h"
+#include "broker/engine/live_task.h"
+#include "broker/engine/outbox.h"
+#include "broker/engine/queue_table.h"
+#include "broker/engine/ready_lanes.h"
+#include "broker/engine/session_table.h"
+#include "broker/engine/task_table.h"
+#include "broker/engine/tickets.h"
+#include "broker/engine/timer_index.h"
+#include "broker/engine/waiter_table.h"
+
+namespace apium::broker {
+
+// The rules of the shard over its tables. One file for each concern:
+//   engine.cc         the turn, recovery
+//   engine_tasks.cc   submit, look at, wait for, cancel, end a task
+//   engine_workers.cc sessions, what workers report, dispatch
+//   engine_queues.cc  queues, purge, counts
+class Engine::Impl {
+ public:
+  Impl(const EngineOptions& options, const StoreReader* reader,
+       uint64_t reserved_tickets, std::string shard_id);
+
+  absl::Status Recover(absl::Time now);
+  absl::Status BeginTurn(absl::Time now);
+  absl::Status EndTurn(Effects* effects);
+  absl::Time NextTurnTime() const;
+
+  absl::Status Apply(SubmitCommand&& command);
+  absl::Status Apply(GetTaskCommand&& command);
+  absl::Status Apply(WaitTaskCommand&& command);
+  absl::Status Apply(WatchTaskCommand&& command);
+  absl::Status Apply(ForgetSinkCommand&& command);
+  absl::Status Apply(CancelTaskCommand&& command);
+  absl::Status Apply(ListTasksCommand&& command);
+  absl::Status Apply(OpenSessionCommand&& command);
+  absl::Status Apply(WorkerReportCommand&& command);
+  absl::Status Apply(SessionDisconnectedCommand&& command);
+  absl::Status Apply(ListWorkersCommand&& command);
+  absl::Status Apply(DrainWorkerCommand&& command);
+  absl::Status Apply(CreateQueueCommand&& command);
+  absl::Status Apply(UpdateQueueCommand&& command);
+  absl::Status Apply(GetQueueCommand&& command);
+  absl::Status Apply(ListQueuesCommand&& command);
+  absl::Status Apply(DeleteQueueCommand&& command);
+  absl::Status Apply(PurgeQueueCommand&& command);
+  absl::Status Apply(OutboxConfirmedCommand&& command);
+  absl::Status Apply(SetAdmissionCommand&& command);
+  absl::Status Apply(GetStatsCommand&& command);
+
+  const std::string& shard_id() const { return shard_id_; }
+  const Outbox& outbox() const { return outbox_; }
+
+ private:
+  // A purge that is under way. Only what waited when it was asked for is
+  // cancelled.
+  struct Purge {
+    ReplyAddress reply;
+    std::string namespace_name;
+    std::string queue;
+    uint64_t ticket_limit = 0;  // ready chunks from here on are newer
+    absl::Time asked_time;
+    bool lanes_done = false;
+    std::string
+        timer_cursor;  // next timer row to look at; empty: from the start
+    uint64_t purged = 0;
+  };
+
+  // engine.cc
+  absl::Status RecoverLeases(absl::Time now);
+  absl::Status RunDueTimers();
+  void AnswerExpiredWaiters();
+  template <typename Body>
+  void AddReply(const ReplyAddress& to, Body body) {
+    turn_.replies.push_back({.to = to, .reply = {.body = std::move(body)}});
+  }
+  template <typename Body>
+  void Push(const Session& session, Body body) {
+    if (session.connected()) PushTo(session.sink, std::move(body));
+  }
+  template <typename Body>
+  void PushTo(const std::shared_ptr<WorkerSink>& sink, Body body) {
+    turn_.pushes.push_back({.to = sink, .push = {.body = std::move(body)}});
+  }
+
+  // engine_tasks.cc
+  absl::StatusOr<TaskTable::Found> FindTask(const std::string& key);
+  absl::Status AnswerRepeatedSubmit(const SubmitCommand& command,
+                                    const std::string& key,
+                                    const TaskTable::Found& found);
+  absl::StatusOr<Queue*> QueueForSubmit(const TaskContent& content);
+  absl::Status Accept(SubmitCommand* command, std::string key, Queue* queue,
+                      bool minted);
+  absl::StatusOr<TaskReply> ReplyFor(const std::string& namespace_name,
+                                     const std::string& task_id,
+                                     const TaskTable::Found& found);
+  TaskSnapshot SnapshotOf(const LiveTask& task);
+  std::string WaitingReason(const LiveTask& task);
+  absl::Status AddWaiter(const ReplyAddress& to, Waiter::Kind kind,
+                         const std::string& namespace_name,
+                         const std::string& task_id, absl::Time deadline);
+  void NotifyWatchers(const LiveTask& task);
+  // The task waits until `due`, then is ready.
+  absl::Status Schedule(LiveTask* task, absl::Time due);
+  // Takes the task, which is scheduled, out of the timers.
+  void Unschedule(LiveTask* task);
+  struct Ending {
+    TaskState state = TaskState::kSucceeded;
+    Payload result;
+    std::optional<Failure> failure;
+    absl::Time start_time = absl::InfinitePast();
+  };
+  // Ends a live task: out of its lane, timers and lease; outcome into the
+  // outbox; whoever waits is told.
+  absl::Status Finish(LiveTask* task, Ending ending);
+  void CountEnd(const LiveTask& task, const Outcome& outcome);
+
+  // engine_workers.cc
+  // The worker vanished with the task.
+  absl::Status LoseLease(LiveTask* task);
+  // The task goes back to its place, uncounted.
+  absl::Status ReturnTask(LiveTask* task);
+  void Subscribe(Session* session);
+  void Unsubscribe(Session* session);
+  absl::Status CheckSubscription(const OpenSessionCommand& command);
+  absl::Status DescribeSession(const OpenSessionCommand& command,
+                               Session* session);
+  absl::StatusOr<Session*> ResumeSession(const OpenSessionCommand& command,
+                                         SessionOpened* opened);
+  // The session is over: its stream is told, its leases are lost.
+  absl::Status CloseSession(Session* session, absl::Status reason);
+  // The task that the lease names, if it is this session's; else refuses the
+  // report and returns null.
+  LiveTask* LeasedTask(const Session& session, const LeaseName& lease);
+  absl::Status ApplyOutcome(Session* session, ExecutionReport report);
+  absl::Status FailAttempt(LiveTask* task, Failure failure,
+                           std::optional<absl::Duration> asked_delay,
+                           absl::Time start_time);
+  absl::Status Dispatch();
+  // Whether the session got a task.
+  absl::StatusOr<bool> DispatchOne(Session* session);
+  Lane* BestLane(const Session& session, Queue* queue) const;
+
+  // engine_queues.cc
+  absl::StatusOr<Queue*> ExistingQueue(const std::string& namespace_name,
+                                       const std::string& name);
+  Queue* CreateQueue(const std::string& namespace_name,
+                     const std::string& name);
+  QueueInfo InfoOf(const Queue& queue) const;
+  absl::Time OldestReady(const Queue& queue) const;
+  absl::Status RunPurges();
+  absl::StatusOr<bool> PurgeSome(Purge* purge);
+  absl::Status PurgeLanes(Queue* queue, Purge* purge, size_t* budget);
+  absl::Status PurgeScheduled(Queue* queue, Purge* purge, size_t* budget,
+                              bool* done);
+
+  const EngineOptions options_;
+  const StoreReader* const reader_;
+  const std::string shard_id_;
+  const bool new_store_;
+  std::mt19937_64 random_;
+  absl::Time now_ = absl::InfinitePast();
+
+  Tickets tickets_;
+  TaskTable tasks_;
+  QueueTable queues_;
+  ReadyLanes lanes_;
+  TimerIndex timers_;
+  LeaseTable leases_;
+  SessionTable sessions_;
+  WaiterTable waiters_;
+  Outbox outbox_;
+
+  std::deque<Purge> purges_;
+  absl::Status admission_;
+  uint64_t submits_rejected_ = 0;
+  uint64_t next_session_ = 0;  // session number where the next dispatch begins
+  uint64_t last_control_id_ = 0;
+  bool more_to_do_ = false;  // another turn is wanted at once
+  Effects turn_;  // what the turn has to say so far; its writes are only what
+                  // no table writes
+};
+
+}  // namespace apium::broker
+
+#endif  // APIUM_BROKER_ENGINE_ENGINE_IMPL_H_

@@ -1,0 +1,336 @@
+// Queues: settings, purge, counts.
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "broker/engine/engine_impl.h"
+#include "common/error_reason.h"
+#include "common/names.h"
+#include "common/status_macros.h"
+
+namespace apium::broker {
+namespace {
+
+// Tasks that a purge looks at in one turn: short enough not to be felt by
+// others.
+constexpr size_t kPurgePerTurn = 1000;
+
+}  // namespace
+
+absl::StatusOr<Queue*> Engine::Impl::ExistingQueue(
+    const std::string& namespace_name, const std::string& name) {
+  if (!queues_.HasNamespace(namespace_name)) {
+    return WithReason(absl::NotFoundError(absl::StrCat(
+                          "namespace ", namespace_name, " does not exist")),
+                      reason::kNamespaceNotFound,
+                      {{"namespace", namespace_name}});
+  }
+  Queue* queue = queues_.Find(namespace_name, name);
+  if (queue == nullptr) {
+    return WithReason(absl::NotFoundError(absl::StrCat(
+                          "queue ", name, " does not exist in namespace ",
+                          namespace_name, "; create it first")),
+                      reason::kQueueNotFound, {{"queue", name}});
+  }
+  return queue;
+}
+
+Queue* Engine::Impl::CreateQueue(const std::string& namespace_name,
+                                 const std::string& name) {
+  Queue* queue = queues_.Create(namespace_name, name, now_);
+  for (const auto& [number, session] : sessions_.all()) {
+    const auto& names = session->queue_names;
+    const bool subscribes =
+        session->connected() && session->namespace_name == namespace_name &&
+        std::find(names.begin(), names.end(), name) != names.end();
+    if (!subscribes) continue;
+    session->queues.push_back(queue);
+    ++queue->sessions;
+  }
+  return queue;
+}
+
+absl::Time Engine::Impl::OldestReady(const Queue& queue) const {
+  absl::Time oldest = absl::InfiniteFuture();
+  for (const auto& [rank, lane] : queue.ready_lanes)
+    oldest = std::min(oldest, lane->window.front()->ready_time);
+  return oldest;
+}
+
+QueueInfo Engine::Impl::InfoOf(const Queue& queue) const {
+  QueueInfo info;
+  info.name = queue.name;
+  info.description = queue.stored.description;
+  info.paused = queue.stored.paused;
+  info.submit_paused = queue.stored.submit_paused;
+  info.etag = absl::StrCat(queue.stored.revision);
+  info.create_time = queue.stored.create_time;
+  info.ready = queue.ready;
+  info.scheduled = queue.scheduled;
+  info.leased = queue.leased;
+  info.workers = queue.sessions;
+  const absl::Time oldest = OldestReady(queue);
+  if (oldest != absl::InfiniteFuture())
+    info.oldest_ready_age = std::max(absl::ZeroDuration(), now_ - oldest);
+  return info;
+}
+
+absl::Status Engine::Impl::Apply(CreateQueueCommand&& command) {
+  QueueReply reply;
+  if (queues_.Find(command.namespace_name, command.queue) != nullptr) {
+    reply.status = WithReason(absl::AlreadyExistsError(absl::StrCat(
+                                  "queue ", command.queue, " exists already")),
+                              reason::kQueueExists, {{"queue", command.queue}});
+  } else if (!queues_.HasNamespace(command.namespace_name)) {
+    reply.status =
+        ExistingQueue(command.namespace_name, command.queue).status();
+  } else {
+    Queue* queue = CreateQueue(command.namespace_name, command.queue);
+    queue->stored.description = std::move(command.settings.description);
+    queue->stored.paused = command.settings.paused;
+    queue->stored.submit_paused = command.settings.submit_paused;
+    reply.queue = InfoOf(*queue);
+  }
+  AddReply(command.reply, std::move(reply));
+  return absl::OkStatus();
+}
+
+absl::Status Engine::Impl::Apply(UpdateQueueCommand&& command) {
+  QueueReply reply;
+  absl::StatusOr<Queue*> queue =
+      ExistingQueue(command.namespace_name, command.queue);
+  reply.status = queue.status();
+  if (queue.ok()) {
+    StoredQueue& stored = (*queue)->stored;
+    if (!command.etag.empty() &&
+        command.etag != absl::StrCat(stored.revision)) {
+      reply.status = WithReason(
+          absl::AbortedError(absl::StrCat(
+              "queue ", command.queue, " has changed since etag ", command.etag,
+              " was read; it is now ", stored.revision)),
+          "ETAG_MISMATCH");
+    } else {
+      const StoredQueue before = stored;
+      if (command.description.has_value())
+        stored.description = *command.description;
+      if (command.paused.has_value()) stored.paused = *command.paused;
+      if (command.submit_paused.has_value())
+        stored.submit_paused = *command.submit_paused;
+      const bool changed = before.description != stored.description ||
+                           before.paused != stored.paused ||
+                           before.submit_paused != stored.submit_paused;
+      if (changed) {
+        ++stored.revision;
+        queues_.MarkSettingsDirty(*queue);
+      }
+      reply.queue = InfoOf(**queue);
+    }
+  }
+  AddReply(command.reply, std::move(reply));
+  return absl::OkStatus();
+}
+
+absl::Status Engine::Impl::Apply(GetQueueCommand&& command) {
+  QueueReply reply;
+  absl::StatusOr<Queue*> queue =
+      ExistingQueue(command.namespace_name, command.queue);
+  reply.status = queue.status();
+  if (queue.ok()) reply.queue = InfoOf(**queue);
+  AddReply(command.reply, std::move(reply));
+  return absl::OkStatus();
+}
+
+absl::Status Engine::Impl::Apply(ListQueuesCommand&& command) {
+  QueuePageReply reply;
+  if (!queues_.HasNamespace(command.namespace_name)) {
+    reply.status = ExistingQueue(command.namespace_name, "").status();
+  }
+  const QueueTable::Names& names = queues_.QueuesOf(command.namespace_name);
+  for (auto it = names.upper_bound(command.page_token);
+       reply.status.ok() && it != names.end(); ++it) {
+    if (reply.queues.size() == command.page_size) {
+      reply.next_page_token = reply.queues.back().name;
+      break;
+    }
+    reply.queues.push_back(InfoOf(*it->second));
+  }
+  AddReply(command.reply, std::move(reply));
+  return absl::OkStatus();
+}
+
+absl::Status Engine::Impl::Apply(DeleteQueueCommand&& command) {
+  StatusReply reply;
+  absl::StatusOr<Queue*> found =
+      ExistingQueue(command.namespace_name, command.queue);
+  reply.status = found.status();
+  if (found.ok()) {
+    Queue* queue = *found;
+    const uint64_t tasks = queue->ready + queue->scheduled + queue->leased;
+    if (command.queue == std::string(kDefaultQueue)) {
+      reply.status =
+          absl::InvalidArgumentError("the queue default cannot be deleted");
+    } else if (tasks > 0) {
+      reply.status =
+          WithReason(absl::FailedPreconditionError(absl::StrCat(
+                         "queue ", command.queue, " still has ", tasks,
+                         " tasks; purge it or let it drain first")),
+                     reason::kQueueNotEmpty);
+    } else {
+      for (const auto& [number, session] : sessions_.all()) {
+        auto& queues = session->queues;
+        queues.erase(std::remove(queues.begin(), queues.end(), queue),
+                     queues.end());
+      }
+      lanes_.Forget(queue);
+      queues_.Delete(queue);
+    }
+  }
+  AddReply(command.reply, std::move(reply));
+  return absl::OkStatus();
+}
+
+absl::Status Engine::Impl::Apply(PurgeQueueCommand&& command) {
+  absl::StatusOr<Queue*> queue =
+      ExistingQueue(command.namespace_name, command.queue);
+  if (!queue.ok()) {
+    AddReply(command.reply, PurgeReply{.status = queue.status()});
+    return absl::OkStatus();
+  }
+  Purge purge;
+  purge.reply = command.reply;
+  purge.namespace_name = std::move(command.namespace_name);
+  purge.queue = std::move(command.queue);
+  purge.ticket_limit = tickets_.Next();
+  purge.asked_time = now_;
+  purges_.push_back(std::move(purge));
+  return absl::OkStatus();
+}
+
+absl::Status Engine::Impl::RunPurges() {
+  if (purges_.empty()) return absl::OkStatus();
+  APIUM_ASSIGN_OR_RETURN(const bool done, PurgeSome(&purges_.front()));
+  if (!done) return absl::OkStatus();
+  AddReply(purges_.front().reply, PurgeReply{.purged = purges_.front().purged});
+  purges_.pop_front();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> Engine::Impl::PurgeSome(Purge* purge) {
+  Queue* queue = queues_.Find(purge->namespace_name, purge->queue);
+  if (queue == nullptr) return true;
+  size_t budget = kPurgePerTurn;
+  if (!purge->lanes_done)
+    APIUM_RETURN_IF_ERROR(PurgeLanes(queue, purge, &budget));
+  if (!purge->lanes_done || budget == 0) return false;
+  bool done = false;
+  APIUM_RETURN_IF_ERROR(PurgeScheduled(queue, purge, &budget, &done));
+  return done;
+}
+
+absl::Status Engine::Impl::PurgeLanes(Queue* queue, Purge* purge,
+                                      size_t* budget) {
+  const Failure reason{
+      .type = "apium.Purged",
+      .message = absl::StrCat("queue ", queue->name, " was purged")};
+  for (const auto& [rank, lane] : queue->lanes) {
+    while (!lane->window.empty() &&
+           lane->window.front()->stored.ready_sequence < purge->ticket_limit) {
+      if (*budget == 0) return absl::OkStatus();
+      --*budget;
+      ++purge->purged;
+      APIUM_RETURN_IF_ERROR(
+          Finish(lane->window.front(),
+                 {.state = TaskState::kCancelled, .failure = reason}));
+    }
+    // What is on disk comes into the window with the next turn.
+    const bool more_on_disk =
+        lane->cold_from != 0 && lane->cold_from < purge->ticket_limit;
+    if (lane->window.empty() && more_on_disk) return absl::OkStatus();
+  }
+  purge->lanes_done = true;
+  return absl::OkStatus();
+}
+
+absl::Status Engine::Impl::PurgeScheduled(Queue* queue, Purge* purge,
+                                          size_t* budget, bool* done) {
+  *done = true;
+  if (queue->scheduled == 0) return absl::OkStatus();
+  std::vector<std::string> keys;
+  absl::Status decoded = absl::OkStatus();
+  const std::string begin = purge->timer_cursor.empty()
+                                ? std::string(1, kTimerRow)
+                                : purge->timer_cursor;
+  APIUM_RETURN_IF_ERROR(reader_->Scan(
+      begin, RowsEnd(kTimerRow), [&](std::string_view key, std::string_view) {
+        if (*budget == 0) {
+          purge->timer_cursor = std::string(key);
+          *done = false;
+          return false;
+        }
+        --*budget;
+        std::optional<TimerId> timer = TimerOfRow(key);
+        if (!timer.has_value()) {
+          decoded = absl::DataLossError("the store holds a damaged timer row");
+          return false;
+        }
+        if (timer->kind == TimerKind::kReady)
+          keys.push_back(std::move(timer->task_key));
+        return true;
+      }));
+  APIUM_RETURN_IF_ERROR(decoded);
+  std::vector<LiveTask*> tasks;
+  APIUM_RETURN_IF_ERROR(tasks_.LoadAll(keys, &tasks));
+  const Failure reason{
+      .type = "apium.Purged",
+      .message = absl::StrCat("queue ", queue->name, " was purged")};
+  for (LiveTask* task : tasks) {
+    const bool meant =
+        task != nullptr && !task->finished() &&
+        task->state() == TaskState::kScheduled &&
+        task->content().queue == queue->name &&
+        task->content().namespace_name == queue->namespace_name &&
+        task->content().create_time <= purge->asked_time;
+    if (!meant) continue;
+    ++purge->purged;
+    APIUM_RETURN_IF_ERROR(
+        Finish(task, {.state = TaskState::kCancelled, .failure = reason}));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Engine::Impl::Apply(GetStatsCommand&& command) {
+  EngineStats stats;
+  queues_.ForEach([&](const Queue* queue) {
+    QueueStats entry = queue->stats;
+    entry.namespace_name = queue->namespace_name;
+    entry.queue = queue->name;
+    entry.paused = queue->stored.paused;
+    entry.ready = queue->ready;
+    entry.scheduled = queue->scheduled;
+    entry.leased = queue->leased;
+    entry.workers = queue->sessions;
+    const absl::Time oldest = OldestReady(*queue);
+    if (oldest != absl::InfiniteFuture())
+      entry.oldest_ready_age = std::max(absl::ZeroDuration(), now_ - oldest);
+    stats.queues.push_back(std::move(entry));
+  });
+  for (const auto& [number, session] : sessions_.all()) {
+    ++(session->connected() ? stats.sessions_connected
+                            : stats.sessions_detached);
+    if (session->connected()) stats.worker_slots += session->slots;
+    stats.worker_credit += session->credit;
+  }
+  stats.submits_rejected = submits_rejected_;
+  stats.leases_active = leases_.size();
+  stats.waiters = waiters_.size();
+  stats.hot_tasks = tasks_.size();
+  stats.hot_bytes = lanes_.window_bytes();
+  stats.timers_in_memory = timers_.in_memory();
+  stats.outbox_last_position = outbox_.last_position();
+  stats.outbox_confirmed_position = outbox_.confirmed_position();
+  AddReply(command.reply, StatsReply{.stats = std::move(stats)});
+  return absl::OkStatus();
+}
+
+}  // namespace apium::broker

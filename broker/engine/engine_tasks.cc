@@ -1,0 +1,421 @@
+// Submitting tasks, looking at them, waiting for them, cancelling and ending
+// them.
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "broker/engine/engine_impl.h"
+#include "common/error_reason.h"
+#include "common/names.h"
+#include "common/status_macros.h"
+#include "common/uuid.h"
+
+namespace apium::broker {
+namespace {
+
+TimerId ExpiryTimerOf(const LiveTask& task) {
+  return {.due_millis = CeilToMillis(task.content().expire_time),
+          .kind = TimerKind::kExpiry,
+          .task_key = task.key};
+}
+
+bool Expires(const TaskContent& content) {
+  return content.expire_time != absl::InfiniteFuture();
+}
+
+absl::Status TooManyWaiters(size_t limit) {
+  return WithRetryDelay(
+      WithReason(absl::ResourceExhaustedError(absl::StrCat(
+                     "the broker already has ", limit, " callers waiting")),
+                 "TOO_MANY_WAITERS"),
+      absl::Seconds(1));
+}
+
+}  // namespace
+
+absl::StatusOr<TaskTable::Found> Engine::Impl::FindTask(
+    const std::string& key) {
+  APIUM_ASSIGN_OR_RETURN(TaskTable::Found found, tasks_.Find(key));
+  if (found.finished.has_value() && found.outcome == nullptr) {
+    const FinishedTask& finished = *found.finished;
+    const bool forgotten =
+        outbox_.IsConfirmed(finished.outbox_position) &&
+        finished.keep_until_millis <= absl::ToUnixMillis(now_);
+    if (forgotten) found.finished.reset();
+  }
+  return found;
+}
+
+absl::Status Engine::Impl::Apply(SubmitCommand&& command) {
+  TaskContent& content = *command.content;
+  const bool minted = content.task_id.empty();
+  if (minted) content.task_id = MintTaskId(now_, options_.partition, random_);
+  std::string key = MakeTaskKey(content.namespace_name, content.task_id);
+  if (!minted) {
+    APIUM_ASSIGN_OR_RETURN(TaskTable::Found found, FindTask(key));
+    if (found.live != nullptr || found.finished.has_value())
+      return AnswerRepeatedSubmit(command, key, found);
+  }
+  absl::StatusOr<Queue*> queue = QueueForSubmit(content);
+  absl::Status refusal = queue.status();
+  if (refusal.ok()) refusal = queues_.InternType(content.type).status();
+  if (refusal.ok() && command.report_outcome && waiters_.full())
+    refusal = TooManyWaiters(options_.max_waiters);
+  if (!refusal.ok()) {
+    ++(queue.ok() ? (*queue)->stats.submitted_rejected : submits_rejected_);
+    AddReply(command.reply, SubmitReply{.status = std::move(refusal)});
+    return absl::OkStatus();
+  }
+  AddReply(command.reply, SubmitReply{.task_id = content.task_id,
+                                      .minted = minted,
+                                      .create_time = now_});
+  return Accept(&command, std::move(key), *queue, minted);
+}
+
+absl::Status Engine::Impl::AnswerRepeatedSubmit(const SubmitCommand& command,
+                                                const std::string& key,
+                                                const TaskTable::Found& found) {
+  const TaskContent& content = *command.content;
+  const Fingerprint& first = found.live != nullptr
+                                 ? found.live->content().fingerprint
+                                 : found.finished->fingerprint;
+  SubmitReply reply;
+  if (!(first == content.fingerprint)) {
+    reply.status =
+        WithReason(absl::AlreadyExistsError(
+                       absl::StrCat("task id ", content.task_id,
+                                    " was submitted before with other content; "
+                                    "another task needs another id")),
+                   reason::kTaskIdReused, {{"task_id", content.task_id}});
+  } else if (found.live != nullptr && command.report_outcome &&
+             waiters_.full()) {
+    reply.status = TooManyWaiters(options_.max_waiters);
+  } else {
+    reply.task_id = content.task_id;
+    reply.create_time = found.live != nullptr
+                            ? found.live->content().create_time
+                            : found.finished->create_time;
+    if (Queue* queue = queues_.Find(content.namespace_name, content.queue))
+      ++queue->stats.submitted_duplicate;
+  }
+  const bool wants_outcome = reply.status.ok() && command.report_outcome;
+  AddReply(command.reply, std::move(reply));
+  if (!wants_outcome) return absl::OkStatus();
+  if (found.live != nullptr) {
+    waiters_.Add(key, {.kind = Waiter::Kind::kOutcome, .to = command.reply});
+    return absl::OkStatus();
+  }
+  OutcomeReply outcome{.outcome = found.outcome};
+  if (outcome.outcome == nullptr &&
+      !outbox_.IsConfirmed(found.finished->outbox_position)) {
+    APIUM_ASSIGN_OR_RETURN(
+        outcome.outcome, outbox_.Read(found.finished->outbox_position,
+                                      content.namespace_name, content.task_id));
+  }
+  AddReply(command.reply, std::move(outcome));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Queue*> Engine::Impl::QueueForSubmit(
+    const TaskContent& content) {
+  APIUM_RETURN_IF_ERROR(admission_);
+  Queue* queue = queues_.Find(content.namespace_name, content.queue);
+  if (queue == nullptr && options_.create_queues_on_use &&
+      queues_.HasNamespace(content.namespace_name)) {
+    queue = CreateQueue(content.namespace_name, content.queue);
+  }
+  if (queue == nullptr)
+    return ExistingQueue(content.namespace_name, content.queue).status();
+  if (queue->stored.submit_paused) {
+    return WithReason(absl::FailedPreconditionError(absl::StrCat(
+                          "queue ", queue->name, " is paused for submits")),
+                      "QUEUE_PAUSED_FOR_SUBMIT", {{"queue", queue->name}});
+  }
+  return queue;
+}
+
+absl::Status Engine::Impl::Accept(SubmitCommand* command, std::string key,
+                                  Queue* queue, bool minted) {
+  TaskContent& content = *command->content;
+  content.create_time = now_;
+  if (command->delay.has_value()) content.eta = now_ + *command->delay;
+  if (command->expire_after.has_value())
+    content.expire_time = now_ + *command->expire_after;
+  if (command->report_outcome)
+    waiters_.Add(key, {.kind = Waiter::Kind::kOutcome, .to = command->reply});
+  ++queue->stats.submitted_accepted;
+  StoredTask stored;
+  stored.content = std::move(command->content);
+  stored.minted = minted;
+  LiveTask* task = tasks_.Add(std::move(key), std::move(stored));
+  if (content.eta > now_) {
+    APIUM_RETURN_IF_ERROR(Schedule(task, content.eta));
+  } else {
+    APIUM_RETURN_IF_ERROR(lanes_.Enqueue(task, now_));
+  }
+  if (!Expires(content)) return absl::OkStatus();
+  timers_.Add(ExpiryTimerOf(*task));
+  if (content.expire_time > now_) return absl::OkStatus();
+  return Finish(task, {.state = TaskState::kExpired});
+}
+
+absl::Status Engine::Impl::Schedule(LiveTask* task, absl::Time due) {
+  task->stored.state = TaskState::kScheduled;
+  task->stored.due_millis = CeilToMillis(due);
+  task->stored.ready_sequence = 0;
+  timers_.Add({.due_millis = task->stored.due_millis,
+               .kind = TimerKind::kReady,
+               .task_key = task->key});
+  APIUM_ASSIGN_OR_RETURN(Lane * lane, lanes_.LaneOf(*task));
+  queues_.AddScheduled(lane->queue, 1);
+  tasks_.MarkDirty(task);
+  return absl::OkStatus();
+}
+
+void Engine::Impl::Unschedule(LiveTask* task) {
+  timers_.Remove({.due_millis = task->stored.due_millis,
+                  .kind = TimerKind::kReady,
+                  .task_key = task->key});
+  Queue* queue =
+      queues_.Find(task->content().namespace_name, task->content().queue);
+  if (queue != nullptr) queues_.AddScheduled(queue, -1);
+}
+
+absl::Status Engine::Impl::Finish(LiveTask* task, Ending ending) {
+  const TaskContent& content = task->content();
+  auto outcome = std::make_shared<Outcome>();
+  outcome->namespace_name = content.namespace_name;
+  outcome->task_id = content.task_id;
+  outcome->type = content.type;
+  outcome->queue = content.queue;
+  outcome->priority = content.priority;
+  outcome->state = ending.state;
+  outcome->result = std::move(ending.result);
+  outcome->has_failure = ending.failure.has_value();
+  if (outcome->has_failure) outcome->failure = *std::move(ending.failure);
+  outcome->attempt = task->stored.attempt;
+  outcome->failures = task->stored.failures;
+  outcome->lost_leases = task->stored.lost_leases;
+  outcome->create_time = content.create_time;
+  outcome->start_time = ending.start_time;
+  outcome->finish_time = now_;
+  outcome->result_ttl = content.result_ttl;
+  if (task->leased()) {
+    outcome->epoch = task->lease.epoch;
+    outcome->worker_id = task->lease.session->worker_id;
+    if (outcome->start_time == absl::InfinitePast())
+      outcome->start_time = task->lease.start_time;
+  }
+  CountEnd(*task, *outcome);
+  if (task->stored.state == TaskState::kScheduled) {
+    Unschedule(task);
+  } else {
+    APIUM_RETURN_IF_ERROR(lanes_.Leave(task));
+  }
+  if (task->leased()) leases_.End(task);
+  if (Expires(content)) timers_.Remove(ExpiryTimerOf(*task));
+  FinishedTask row{.state = ending.state,
+                   .outbox_position = outbox_.Add(outcome),
+                   .create_time = content.create_time,
+                   .fingerprint = content.fingerprint};
+  // Ids that we minted come to no submitter's mind again: they are kept until
+  // the result service has the outcome.
+  if (!task->stored.minted)
+    row.keep_until_millis =
+        absl::ToUnixMillis(now_ + options_.finished_retention);
+  for (const Waiter& waiter : waiters_.TakeAll(task->key)) {
+    if (waiter.kind == Waiter::Kind::kOutcome) {
+      AddReply(waiter.to, OutcomeReply{.outcome = outcome});
+    } else {
+      AddReply(waiter.to, TaskReply{.task = {.state = outcome->state,
+                                             .outcome = outcome}});
+    }
+  }
+  tasks_.Finish(task, std::move(outcome), row);
+  return absl::OkStatus();
+}
+
+void Engine::Impl::CountEnd(const LiveTask& task, const Outcome& outcome) {
+  Queue* queue = queues_.Find(outcome.namespace_name, outcome.queue);
+  if (queue == nullptr) return;
+  QueueStats& stats = queue->stats;
+  switch (outcome.state) {
+    case TaskState::kSucceeded:
+      ++stats.succeeded;
+      break;
+    case TaskState::kCancelled:
+      ++stats.cancelled;
+      break;
+    case TaskState::kExpired:
+      ++stats.expired;
+      break;
+    default:
+      ++stats.failed;
+  }
+  if (task.leased()) stats.run.Record(now_ - task.lease.grant_time);
+  stats.end_to_end.Record(now_ - outcome.create_time);
+}
+
+std::string Engine::Impl::WaitingReason(const LiveTask& task) {
+  if (task.state() != TaskState::kQueued) return "";
+  const TaskContent& content = task.content();
+  Queue* queue = queues_.Find(content.namespace_name, content.queue);
+  if (queue == nullptr) return "";
+  if (queue->stored.paused)
+    return absl::StrCat("queue ", queue->name, " is paused");
+  if (queue->sessions == 0)
+    return absl::StrCat("no connected worker takes tasks from queue ",
+                        queue->name);
+  absl::StatusOr<uint32_t> type_id = queues_.InternType(content.type);
+  if (!type_id.ok()) return "";
+  bool served = false;
+  bool free = false;
+  for (const auto& [number, session] : sessions_.all()) {
+    const auto& queues = session->queues;
+    if (!session->type_ids.contains(*type_id)) continue;
+    if (std::find(queues.begin(), queues.end(), queue) == queues.end())
+      continue;
+    served = true;
+    free = free || session->takes_tasks();
+  }
+  if (!served)
+    return absl::StrCat("no connected worker serves type ", content.type,
+                        " of queue ", queue->name);
+  return free ? ""
+              : absl::StrCat("every worker that serves type ", content.type,
+                             " is busy");
+}
+
+TaskSnapshot Engine::Impl::SnapshotOf(const LiveTask& task) {
+  TaskSnapshot snapshot;
+  snapshot.state = task.state();
+  if (task.finished()) {
+    snapshot.outcome = task.outcome;
+    return snapshot;
+  }
+  const StoredTask& stored = task.stored;
+  snapshot.content = stored.content;
+  if (snapshot.state == TaskState::kScheduled)
+    snapshot.schedule_time = absl::FromUnixMillis(stored.due_millis);
+  snapshot.attempt = stored.attempt;
+  snapshot.failures = stored.failures;
+  snapshot.lost_leases = stored.lost_leases;
+  snapshot.returns = stored.returns;
+  if (task.leased()) {
+    snapshot.epoch = task.lease.epoch;
+    snapshot.worker_id = task.lease.session->worker_id;
+    snapshot.start_time = task.lease.start_time;
+    snapshot.progress = task.lease.progress;
+  }
+  snapshot.cancel_requested = stored.cancel_requested;
+  snapshot.waiting_reason = WaitingReason(task);
+  snapshot.has_last_failure = stored.has_last_failure;
+  snapshot.last_failure = stored.last_failure;
+  return snapshot;
+}
+
+absl::StatusOr<TaskReply> Engine::Impl::ReplyFor(
+    const std::string& namespace_name, const std::string& task_id,
+    const TaskTable::Found& found) {
+  TaskReply reply;
+  if (found.live != nullptr) {
+    reply.task = SnapshotOf(*found.live);
+    return reply;
+  }
+  if (!found.finished.has_value()) {
+    reply.elsewhere = TaskReply::Elsewhere::kUnknown;
+    return reply;
+  }
+  reply.task.state = found.finished->state;
+  reply.task.outcome = found.outcome;
+  if (reply.task.outcome != nullptr) return reply;
+  if (outbox_.IsConfirmed(found.finished->outbox_position)) {
+    reply.elsewhere = TaskReply::Elsewhere::kFinished;
+    return reply;
+  }
+  APIUM_ASSIGN_OR_RETURN(
+      reply.task.outcome,
+      outbox_.Read(found.finished->outbox_position, namespace_name, task_id));
+  return reply;
+}
+
+absl::Status Engine::Impl::Apply(GetTaskCommand&& command) {
+  APIUM_ASSIGN_OR_RETURN(
+      TaskTable::Found found,
+      FindTask(MakeTaskKey(command.namespace_name, command.task_id)));
+  APIUM_ASSIGN_OR_RETURN(TaskReply reply, ReplyFor(command.namespace_name,
+                                                   command.task_id, found));
+  AddReply(command.reply, std::move(reply));
+  return absl::OkStatus();
+}
+
+absl::Status Engine::Impl::AddWaiter(const ReplyAddress& to, Waiter::Kind kind,
+                                     const std::string& namespace_name,
+                                     const std::string& task_id,
+                                     absl::Time deadline) {
+  const std::string key = MakeTaskKey(namespace_name, task_id);
+  APIUM_ASSIGN_OR_RETURN(TaskTable::Found found, FindTask(key));
+  if (found.live != nullptr && waiters_.full()) {
+    TaskReply full;
+    full.status = TooManyWaiters(options_.max_waiters);
+    AddReply(to, std::move(full));
+    return absl::OkStatus();
+  }
+  if (found.live == nullptr || kind == Waiter::Kind::kWatch) {
+    APIUM_ASSIGN_OR_RETURN(TaskReply reply,
+                           ReplyFor(namespace_name, task_id, found));
+    AddReply(to, std::move(reply));
+  }
+  if (found.live != nullptr)
+    waiters_.Add(key, {.kind = kind, .to = to, .deadline = deadline});
+  return absl::OkStatus();
+}
+
+absl::Status Engine::Impl::Apply(WaitTaskCommand&& command) {
+  return AddWaiter(command.reply, Waiter::Kind::kWait, command.namespace_name,
+                   command.task_id, command.deadline);
+}
+
+absl::Status Engine::Impl::Apply(WatchTaskCommand&& command) {
+  return AddWaiter(command.reply, Waiter::Kind::kWatch, command.namespace_name,
+                   command.task_id, absl::InfiniteFuture());
+}
+
+absl::Status Engine::Impl::Apply(ForgetSinkCommand&& command) {
+  waiters_.Forget(command.sink.get());
+  return absl::OkStatus();
+}
+
+void Engine::Impl::NotifyWatchers(const LiveTask& task) {
+  for (const ReplyAddress& to : waiters_.WatchersOf(task.key))
+    AddReply(to, TaskReply{.task = SnapshotOf(task)});
+}
+
+absl::Status Engine::Impl::Apply(CancelTaskCommand&& command) {
+  const std::string key = MakeTaskKey(command.namespace_name, command.task_id);
+  APIUM_ASSIGN_OR_RETURN(TaskTable::Found found, FindTask(key));
+  LiveTask* task = found.live;
+  if (task != nullptr && !task->leased()) {
+    Failure failure{.type = "apium.Cancelled", .message = command.reason};
+    APIUM_RETURN_IF_ERROR(Finish(
+        task, {.state = TaskState::kCancelled, .failure = std::move(failure)}));
+    found = {.finished = task->finished_row, .outcome = task->outcome};
+  } else if (task != nullptr && !task->stored.cancel_requested) {
+    task->stored.cancel_requested = true;
+    task->stored.cancel_reason = command.reason;
+    tasks_.MarkDirty(task);
+    Push(*task->lease.session,
+         CancelDelivery{.lease = {.task_id = command.task_id,
+                                  .attempt = task->stored.attempt,
+                                  .epoch = task->lease.epoch},
+                        .reason = command.reason});
+    NotifyWatchers(*task);
+  }
+  APIUM_ASSIGN_OR_RETURN(TaskReply reply, ReplyFor(command.namespace_name,
+                                                   command.task_id, found));
+  AddReply(command.reply, std::move(reply));
+  return absl::OkStatus();
+}
+
+}  // namespace apium::broker

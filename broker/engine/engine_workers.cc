@@ -1,0 +1,446 @@
+// Sessions of workers, what they report, and what is dispatched to them.
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
+#include "broker/engine/engine_impl.h"
+#include "broker/engine/retry_decision.h"
+#include "common/error_reason.h"
+#include "common/status_macros.h"
+#include "common/uuid.h"
+
+namespace apium::broker {
+namespace {
+
+// Deliveries of one turn: what a turn writes and holds back until its sync is
+// bounded.
+constexpr size_t kDeliveriesPerTurn = 8192;
+
+}  // namespace
+
+absl::Status Engine::Impl::CheckSubscription(
+    const OpenSessionCommand& command) {
+  for (const std::string& name : command.queues) {
+    if (options_.create_queues_on_use &&
+        queues_.HasNamespace(command.namespace_name) &&
+        queues_.Find(command.namespace_name, name) == nullptr) {
+      CreateQueue(command.namespace_name, name);
+    }
+    APIUM_RETURN_IF_ERROR(ExistingQueue(command.namespace_name, name).status());
+  }
+  for (const std::string& type : command.task_types)
+    APIUM_RETURN_IF_ERROR(queues_.InternType(type).status());
+  return absl::OkStatus();
+}
+
+absl::Status Engine::Impl::Apply(OpenSessionCommand&& command) {
+  if (absl::Status wrong = CheckSubscription(command); !wrong.ok()) {
+    PushTo(command.sink, SessionClosed{.status = std::move(wrong)});
+    return absl::OkStatus();
+  }
+  SessionOpened opened;
+  APIUM_ASSIGN_OR_RETURN(Session * session, ResumeSession(command, &opened));
+  sessions_.Attach(session, command.sink, now_);
+  APIUM_RETURN_IF_ERROR(DescribeSession(command, session));
+  opened.session_id = session->session_id;
+  Push(*session, std::move(opened));
+  // What was asked of the old stream may not have arrived.
+  for (const auto& [epoch, task] : session->leases) {
+    if (!task->stored.cancel_requested) continue;
+    Push(*session, CancelDelivery{.lease = {.task_id = task->content().task_id,
+                                            .attempt = task->stored.attempt,
+                                            .epoch = epoch},
+                                  .reason = task->stored.cancel_reason});
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Session*> Engine::Impl::ResumeSession(
+    const OpenSessionCommand& command, SessionOpened* opened) {
+  // A worker that comes back without its session was restarted: what it held is
+  // lost now, not after the grace period.
+  for (Session* old :
+       sessions_.DetachedOf(command.namespace_name, command.worker_id)) {
+    if (old->session_id != command.session_id) {
+      APIUM_RETURN_IF_ERROR(CloseSession(old, absl::OkStatus()));
+    }
+  }
+  Session* session = command.session_id.empty()
+                         ? nullptr
+                         : sessions_.FindById(command.session_id);
+  const bool same_worker = session != nullptr &&
+                           session->worker_id == command.worker_id &&
+                           session->namespace_name == command.namespace_name;
+  if (!same_worker) {
+    for (const LeaseName& lease : command.held_leases)
+      opened->lost_epochs.push_back(lease.epoch);
+    session = sessions_.Add(MintTaskId(now_, options_.partition, random_),
+                            command.worker_id, now_);
+    session->namespace_name = command.namespace_name;
+    return session;
+  }
+  opened->resumed = true;
+  if (session->connected()) {
+    Push(*session,
+         SessionClosed{
+             .status = WithReason(
+                 absl::FailedPreconditionError(
+                     "the worker has opened a newer stream for this session"),
+                 "SESSION_REPLACED")});
+    Unsubscribe(session);
+  }
+  absl::flat_hash_map<uint64_t, const LeaseName*> held;
+  for (const LeaseName& lease : command.held_leases) {
+    LiveTask* task = leases_.Find(lease.epoch);
+    const bool still_held = task != nullptr && task->lease.session == session &&
+                            task->content().task_id == lease.task_id &&
+                            task->stored.attempt == lease.attempt;
+    if (still_held) {
+      held[lease.epoch] = &lease;
+    } else {
+      opened->lost_epochs.push_back(lease.epoch);
+    }
+  }
+  // Deliveries that never reached the worker.
+  std::vector<LiveTask*> not_received;
+  for (const auto& [epoch, task] : session->leases) {
+    if (!held.contains(epoch)) not_received.push_back(task);
+  }
+  for (LiveTask* task : not_received) APIUM_RETURN_IF_ERROR(ReturnTask(task));
+  return session;
+}
+
+absl::Status Engine::Impl::DescribeSession(const OpenSessionCommand& command,
+                                           Session* session) {
+  session->draining = false;
+  session->queue_names = command.queues;
+  session->task_types = command.task_types;
+  session->type_ids.clear();
+  for (const std::string& type : command.task_types) {
+    APIUM_ASSIGN_OR_RETURN(uint32_t type_id, queues_.InternType(type));
+    session->type_ids.insert(type_id);
+  }
+  session->labels = command.labels;
+  session->slots = command.slots;
+  session->version = command.version;
+  session->hostname = command.hostname;
+  Subscribe(session);
+  return absl::OkStatus();
+}
+
+void Engine::Impl::Subscribe(Session* session) {
+  session->queues.clear();
+  for (const std::string& name : session->queue_names) {
+    Queue* queue = queues_.Find(session->namespace_name, name);
+    if (queue == nullptr) continue;
+    session->queues.push_back(queue);
+    ++queue->sessions;
+  }
+}
+
+void Engine::Impl::Unsubscribe(Session* session) {
+  for (Queue* queue : session->queues) --queue->sessions;
+  session->queues.clear();
+}
+
+absl::Status Engine::Impl::CloseSession(Session* session, absl::Status reason) {
+  if (session->connected()) {
+    Push(*session, SessionClosed{.status = std::move(reason)});
+    Unsubscribe(session);
+  }
+  while (!session->leases.empty())
+    APIUM_RETURN_IF_ERROR(LoseLease(session->leases.begin()->second));
+  sessions_.Remove(session);
+  return absl::OkStatus();
+}
+
+absl::Status Engine::Impl::Apply(SessionDisconnectedCommand&& command) {
+  Session* session = sessions_.FindBySink(command.sink.get());
+  if (session == nullptr) return absl::OkStatus();
+  Unsubscribe(session);
+  sessions_.Detach(session, now_);
+  return absl::OkStatus();
+}
+
+absl::Status Engine::Impl::Apply(WorkerReportCommand&& command) {
+  Session* session = sessions_.FindBySink(command.sink.get());
+  if (session == nullptr) return absl::OkStatus();
+  sessions_.Seen(session, now_);
+  for (const StartedReport& report : command.started) {
+    LiveTask* task = LeasedTask(*session, report.lease);
+    if (task == nullptr) continue;
+    task->lease.started = true;
+    task->lease.start_time = report.start_time;
+    NotifyWatchers(*task);
+  }
+  for (ProgressReport& report : command.progress) {
+    LiveTask* task = LeasedTask(*session, report.lease);
+    if (task == nullptr) continue;
+    task->lease.progress = std::move(report.progress);
+    NotifyWatchers(*task);
+  }
+  for (ExecutionReport& report : command.outcomes) {
+    APIUM_RETURN_IF_ERROR(ApplyOutcome(session, std::move(report)));
+  }
+  session->draining = session->draining || command.draining;
+  if (session->draining) {
+    session->credit = 0;
+    return absl::OkStatus();
+  }
+  if (uint64_t{session->credit} + session->leases.size() + command.credit >
+      options_.max_credit) {
+    return CloseSession(
+        session,
+        WithReason(absl::InvalidArgumentError(absl::StrCat(
+                       "credit: ", command.credit, " more would make ",
+                       session->credit, " plus ", session->leases.size(),
+                       " leases exceed the limit of ", options_.max_credit)),
+                   "CREDIT_EXCEEDED"));
+  }
+  session->credit += command.credit;
+  return absl::OkStatus();
+}
+
+LiveTask* Engine::Impl::LeasedTask(const Session& session,
+                                   const LeaseName& lease) {
+  LiveTask* task = leases_.Find(lease.epoch);
+  const bool is_holder = task != nullptr && task->lease.session == &session &&
+                         task->stored.attempt == lease.attempt &&
+                         task->content().task_id == lease.task_id;
+  if (is_holder) return task;
+  if (!session.queues.empty()) ++session.queues.front()->stats.stale_reports;
+  Push(session,
+       ReportRefused{.epoch = lease.epoch,
+                     .status = WithReason(
+                         absl::FailedPreconditionError(absl::StrCat(
+                             "the lease on task ", lease.task_id, ", attempt ",
+                             lease.attempt, ", epoch ", lease.epoch,
+                             " is not, or no longer, this session's")),
+                         reason::kLeaseLost)});
+  return nullptr;
+}
+
+absl::Status Engine::Impl::ApplyOutcome(Session* session,
+                                        ExecutionReport report) {
+  LiveTask* task = LeasedTask(*session, report.lease);
+  if (task == nullptr) return absl::OkStatus();
+  Push(*session, OutcomeAcknowledged{.epoch = report.lease.epoch});
+  switch (report.kind) {
+    case ExecutionReport::Kind::kSucceeded:
+      return Finish(task, {.state = TaskState::kSucceeded,
+                           .result = std::move(report.result),
+                           .start_time = report.start_time});
+    case ExecutionReport::Kind::kReturned:
+      return ReturnTask(task);
+    case ExecutionReport::Kind::kFailed:
+      return FailAttempt(task, std::move(report.failure), std::nullopt,
+                         report.start_time);
+    case ExecutionReport::Kind::kRetry:
+      return FailAttempt(task, std::move(report.failure), report.retry_delay,
+                         report.start_time);
+    case ExecutionReport::Kind::kCancelled:
+      break;
+  }
+  if (!task->stored.cancel_requested) {
+    Failure failure{
+        .type = "apium.NotCancelled",
+        .message = absl::StrCat("the worker stopped the task unasked: ",
+                                report.reason)};
+    return FailAttempt(task, std::move(failure), std::nullopt,
+                       report.start_time);
+  }
+  Failure failure{.type = "apium.Cancelled",
+                  .message = task->stored.cancel_reason};
+  return Finish(task, {.state = TaskState::kCancelled,
+                       .failure = std::move(failure),
+                       .start_time = report.start_time});
+}
+
+absl::Status Engine::Impl::FailAttempt(
+    LiveTask* task, Failure failure, std::optional<absl::Duration> asked_delay,
+    absl::Time start_time) {
+  const uint32_t failures = ++task->stored.failures;
+  if (task->stored.cancel_requested) {
+    return Finish(task, {.state = TaskState::kCancelled,
+                         .failure = std::move(failure),
+                         .start_time = start_time});
+  }
+  const std::optional<absl::Duration> delay = DecideRetry(
+      task->content().retry_policy, failure, failures, asked_delay, random_);
+  if (!delay.has_value()) {
+    return Finish(task, {.state = TaskState::kFailed,
+                         .failure = std::move(failure),
+                         .start_time = start_time});
+  }
+  task->stored.has_last_failure = true;
+  task->stored.last_failure = std::move(failure);
+  APIUM_ASSIGN_OR_RETURN(Lane * lane, lanes_.LaneOf(*task));
+  ++lane->queue->stats.retried;
+  lane->queue->stats.run.Record(now_ - task->lease.grant_time);
+  APIUM_RETURN_IF_ERROR(lanes_.Leave(task));
+  leases_.End(task);
+  if (task->content().expire_time <= now_) {
+    // Schedule first: a task that ends is taken from where it waits.
+    APIUM_RETURN_IF_ERROR(Schedule(task, now_));
+    return Finish(task, {.state = TaskState::kExpired});
+  }
+  if (*delay > absl::ZeroDuration()) {
+    APIUM_RETURN_IF_ERROR(Schedule(task, now_ + *delay));
+  } else {
+    APIUM_RETURN_IF_ERROR(lanes_.Enqueue(task, now_));
+  }
+  NotifyWatchers(*task);
+  return absl::OkStatus();
+}
+
+absl::Status Engine::Impl::LoseLease(LiveTask* task) {
+  const uint32_t lost_leases = ++task->stored.lost_leases;
+  APIUM_ASSIGN_OR_RETURN(Lane * lane, lanes_.LaneOf(*task));
+  ++lane->queue->stats.leases_lost;
+  if (!task->stored.cancel_requested &&
+      lost_leases >= task->content().retry_policy.max_lost_leases) {
+    Failure failure{.type = "apium.LeaseLost",
+                    .message = absl::StrCat("workers vanished with the task ",
+                                            lost_leases, " times")};
+    return Finish(task,
+                  {.state = TaskState::kFailed, .failure = std::move(failure)});
+  }
+  return ReturnTask(task);
+}
+
+absl::Status Engine::Impl::ReturnTask(LiveTask* task) {
+  if (task->stored.cancel_requested) {
+    Failure failure{.type = "apium.Cancelled",
+                    .message = task->stored.cancel_reason};
+    return Finish(
+        task, {.state = TaskState::kCancelled, .failure = std::move(failure)});
+  }
+  if (task->content().expire_time <= now_)
+    return Finish(task, {.state = TaskState::kExpired});
+  leases_.End(task);
+  APIUM_RETURN_IF_ERROR(lanes_.PutBack(task, now_));
+  NotifyWatchers(*task);
+  return absl::OkStatus();
+}
+
+absl::Status Engine::Impl::Dispatch() {
+  // Sessions take one task each, in turn, so that equal workers get equal
+  // shares.
+  size_t budget = kDeliveriesPerTurn;
+  bool progress = true;
+  const auto& all = sessions_.all();
+  while (progress && lanes_.ready_lanes() > 0) {
+    progress = false;
+    auto it = all.lower_bound(next_session_);
+    for (size_t i = 0; i < all.size(); ++i, ++it) {
+      if (it == all.end()) it = all.begin();
+      Session* session = it->second.get();
+      if (!session->takes_tasks()) continue;
+      if (budget == 0) {
+        next_session_ = session->number;
+        more_to_do_ = true;
+        return absl::OkStatus();
+      }
+      APIUM_ASSIGN_OR_RETURN(const bool got_task, DispatchOne(session));
+      if (!got_task) continue;
+      progress = true;
+      --budget;
+      next_session_ = session->number + 1;
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> Engine::Impl::DispatchOne(Session* session) {
+  for (size_t i = 0; i < session->queues.size(); ++i) {
+    Queue* queue =
+        session->queues[session->next_queue++ % session->queues.size()];
+    while (Lane* lane = BestLane(*session, queue)) {
+      LiveTask* task = lane->window.front();
+      if (task->content().expire_time <= now_) {
+        APIUM_RETURN_IF_ERROR(Finish(task, {.state = TaskState::kExpired}));
+        continue;
+      }
+      const bool redelivery = task->stored.attempt > 0;
+      lanes_.Take(task);
+      leases_.Grant(task, session, now_);
+      --session->credit;
+      ++(redelivery ? queue->stats.redelivered : queue->stats.delivered);
+      queue->stats.queue_wait.Record(now_ - task->ready_time);
+      Push(*session, Delivery{.content = task->stored.content,
+                              .attempt = task->stored.attempt,
+                              .epoch = task->lease.epoch,
+                              .failures = task->stored.failures});
+      NotifyWatchers(*task);
+      return true;
+    }
+  }
+  return false;
+}
+
+Lane* Engine::Impl::BestLane(const Session& session, Queue* queue) const {
+  if (queue->stored.paused) return nullptr;
+  Lane* best = nullptr;
+  for (const auto& [rank, lane] : queue->ready_lanes) {
+    if (best != nullptr && best->id.priority != rank.priority()) break;
+    if (!session.type_ids.contains(rank.type_id)) continue;
+    const bool older = best == nullptr ||
+                       IsAhead(*lane->window.front(), *best->window.front());
+    if (older) best = lane;
+  }
+  return best;
+}
+
+absl::Status Engine::Impl::Apply(ListWorkersCommand&& command) {
+  WorkersReply reply;
+  for (const auto& [number, session] : sessions_.all()) {
+    if (session->namespace_name != command.namespace_name) continue;
+    WorkerInfo info;
+    info.worker_id = session->worker_id;
+    info.session_id = session->session_id;
+    info.connected = session->connected();
+    info.draining = session->draining;
+    info.slots = session->slots;
+    info.credit = session->credit;
+    info.leases = static_cast<uint32_t>(session->leases.size());
+    info.task_types = session->task_types;
+    info.queues = session->queue_names;
+    info.labels = session->labels;
+    info.version = session->version;
+    info.hostname = session->hostname;
+    info.connect_time = session->connect_time;
+    info.last_seen_time = session->last_seen;
+    reply.workers.push_back(std::move(info));
+  }
+  std::stable_sort(reply.workers.begin(), reply.workers.end(),
+                   [](const WorkerInfo& a, const WorkerInfo& b) {
+                     return a.worker_id < b.worker_id;
+                   });
+  AddReply(command.reply, std::move(reply));
+  return absl::OkStatus();
+}
+
+absl::Status Engine::Impl::Apply(DrainWorkerCommand&& command) {
+  StatusReply reply;
+  reply.status =
+      WithReason(absl::NotFoundError(absl::StrCat(
+                     "no worker ", command.worker_id,
+                     " is connected in namespace ", command.namespace_name)),
+                 "WORKER_NOT_FOUND");
+  for (const auto& [number, session] : sessions_.all()) {
+    const bool meant = session->connected() &&
+                       session->worker_id == command.worker_id &&
+                       session->namespace_name == command.namespace_name;
+    if (!meant) continue;
+    session->draining = true;
+    session->credit = 0;
+    Push(*session, DrainSession{.control_id = ++last_control_id_});
+    reply.status = absl::OkStatus();
+  }
+  AddReply(command.reply, std::move(reply));
+  return absl::OkStatus();
+}
+
+}  // namespace apium::broker

@@ -1,0 +1,115 @@
+#ifndef APIUM_BROKER_ENGINE_QUEUE_TABLE_H_
+#define APIUM_BROKER_ENGINE_QUEUE_TABLE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "broker/engine/engine_stats.h"
+#include "broker/storage/record_codec.h"
+#include "storage/store.h"
+#include "storage/store_batch.h"
+
+namespace apium::broker {
+
+struct Lane;
+
+// Orders the lanes of a queue as they are dispatched: priority first, then
+// type.
+struct LaneRank {
+  uint8_t inverted_priority = 0;
+  uint32_t type_id = 0;
+  uint8_t priority() const {
+    return static_cast<uint8_t>(255 - inverted_priority);
+  }
+  friend auto operator<=>(const LaneRank&, const LaneRank&) = default;
+};
+
+struct Queue {
+  std::string namespace_name;
+  std::string name;
+  StoredQueue stored;
+  std::map<LaneRank, std::unique_ptr<Lane>> lanes;
+  std::map<LaneRank, Lane*> ready_lanes;  // those with a task in their window
+  uint64_t ready = 0;                     // waiting, in memory or not
+  uint64_t scheduled = 0;
+  uint64_t leased = 0;
+  uint32_t sessions = 0;  // connected ones that subscribe to it
+  QueueStats
+      stats;  // counters and histograms; the rest is filled in on request
+  bool settings_dirty = false;
+  bool scheduled_dirty = false;
+};
+
+// The queues of all namespaces and the numbers of task types. Writes queue,
+// count and type rows.
+class QueueTable {
+ public:
+  explicit QueueTable(const std::vector<std::string>& namespaces);
+  ~QueueTable();
+
+  absl::Status Recover(const StoreReader& reader);
+
+  bool HasNamespace(const std::string& namespace_name) const {
+    return namespaces_.contains(namespace_name);
+  }
+  // Null if there is none.
+  Queue* Find(const std::string& namespace_name, const std::string& name);
+  Queue* FindById(uint32_t queue_id);
+  Queue* Create(const std::string& namespace_name, const std::string& name,
+                absl::Time now);
+  // The queue must be empty. Removes every row of it.
+  void Delete(Queue* queue);
+
+  // Number of a task type, given on first use. RESOURCE_EXHAUSTED /
+  // TOO_MANY_TASK_TYPES.
+  absl::StatusOr<uint32_t> InternType(const std::string& type);
+  const std::string& TypeName(uint32_t type_id) const {
+    return *type_names_[type_id];
+  }
+
+  void MarkSettingsDirty(Queue* queue);
+  void AddScheduled(Queue* queue, int64_t difference);
+
+  void Flush(StoreBatch* batch);
+
+  using Names = std::map<std::string, std::unique_ptr<Queue>>;
+  // Queues of one namespace by name; empty if there is no such namespace.
+  const Names& QueuesOf(const std::string& namespace_name) const;
+  template <typename Visitor>
+  void ForEach(Visitor&& visit) const {
+    for (const auto& [namespace_name, names] : queues_) {
+      for (const auto& [name, queue] : names) visit(queue.get());
+    }
+  }
+
+ private:
+  absl::Status RecoverTypes(const StoreReader& reader);
+
+  absl::flat_hash_set<std::string> namespaces_;
+  std::map<std::string, Names>
+      queues_;  // ordered: listing, and the same effects for the same history
+  absl::flat_hash_map<std::string, absl::flat_hash_map<std::string, Queue*>>
+      by_name_;  // for submits
+  absl::flat_hash_map<uint32_t, Queue*> by_id_;
+  uint32_t last_queue_id_ = 0;
+  absl::flat_hash_map<std::string, uint32_t> type_ids_;
+  std::vector<std::unique_ptr<std::string>>
+      type_names_;  // by id; [0] is unused
+  std::vector<uint32_t> new_types_;
+  std::vector<Queue*> dirty_;
+  StoreBatch deletes_;
+};
+
+}  // namespace apium::broker
+
+#endif  // APIUM_BROKER_ENGINE_QUEUE_TABLE_H_

@@ -1,0 +1,130 @@
+#ifndef APIUM_BROKER_ENGINE_READY_LANES_H_
+#define APIUM_BROKER_ENGINE_READY_LANES_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "broker/engine/live_task.h"
+#include "broker/engine/queue_table.h"
+#include "broker/engine/task_table.h"
+#include "broker/engine/tickets.h"
+#include "broker/storage/key_format.h"
+#include "storage/store.h"
+#include "storage/store_batch.h"
+
+namespace apium::broker {
+
+struct Lane;
+
+// Tasks that became ready in one turn, as one row lists them. In memory only
+// while some of them are.
+struct ReadyChunk {
+  Lane* lane = nullptr;
+  uint64_t sequence = 0;
+  uint32_t live = 0;                 // entries that still wait or are leased
+  bool hot = true;                   // its tasks stay in memory
+  bool stored = false;               // the row exists
+  size_t bytes = 0;                  // of the tasks that were added
+  std::vector<LiveTask*> unwritten;  // entries of the turn that makes it; null
+                                     // where one has left again
+};
+
+// Ready tasks of one queue, type and priority, first in first out. The head is
+// in memory (the window); what lies behind `cold_from` is only on disk and is
+// read ahead chunk by chunk. A task keeps its place while it is leased, so that
+// one that comes back runs before those that came after it.
+struct Lane {
+  LaneId id;
+  Queue* queue = nullptr;
+  uint64_t count = 0;  // live entries of all chunks: waiting and leased
+  uint64_t cold_from =
+      0;  // sequence of the first chunk that is not in memory; 0: all are
+  std::deque<LiveTask*> window;  // in order of (sequence, index)
+  std::map<uint64_t, std::unique_ptr<ReadyChunk>>
+      chunks;  // in memory: loaded, or made by this turn
+  std::vector<ReadyChunk*>
+      unwritten;  // made by this turn, in order; the last is being filled
+  bool dirty = false;
+  bool refill_wanted = false;
+};
+
+// Whether `a` became ready before `b`. Both are in a window.
+bool IsAhead(const LiveTask& a, const LiveTask& b);
+
+struct ReadyLimits {
+  size_t lane_window_tasks = 8192;
+  size_t window_bytes = 64 * 1024 * 1024;
+};
+
+// All lanes of the shard. Writes ready rows and lane rows.
+class ReadyLanes {
+ public:
+  // Borrows all; they outlive it.
+  ReadyLanes(const ReadyLimits& limits, const StoreReader* reader,
+             TaskTable* tasks, QueueTable* queues, Tickets* tickets);
+
+  absl::Status Recover();
+
+  // At the start of a turn: reads on where a window runs low.
+  absl::Status Refill(absl::Time now);
+  // Whether Refill has something to do.
+  bool WantsRefill() const { return !refills_.empty(); }
+
+  // The task becomes ready, behind all others of its lane.
+  absl::Status Enqueue(LiveTask* task, absl::Time now);
+  // A task that was taken waits again, at its old place.
+  absl::Status PutBack(LiveTask* task, absl::Time now);
+  // Takes a task out of its window because it is leased. It stays in its lane.
+  void Take(LiveTask* task);
+  // The task leaves its lane: it ended, or waits for its time. It may wait or
+  // be leased.
+  absl::Status Leave(LiveTask* task);
+
+  absl::StatusOr<Lane*> LaneOf(const LiveTask& task);
+
+  // The queue, which is empty, is about to be deleted.
+  void Forget(const Queue* queue);
+
+  void Flush(StoreBatch* batch);
+
+  size_t window_bytes() const { return window_bytes_; }
+  // Lanes that have a task in their window.
+  size_t ready_lanes() const { return ready_lanes_; }
+
+ private:
+  Lane* LaneAt(Queue* queue, uint32_t type_id, uint8_t priority);
+  // The chunk that the next ready task of the lane goes to.
+  ReadyChunk* OpenChunk(Lane* lane);
+  bool HasRoom(const Lane& lane) const;
+  absl::Status RefillLane(Lane* lane, absl::Time now);
+  absl::Status LoadChunk(Lane* lane, uint64_t sequence, std::string_view value,
+                         absl::Time now);
+  void AddToWindow(Lane* lane, LiveTask* task);
+  void RemoveFromWindow(LiveTask* task);
+  void WantRefill(Lane* lane);
+  void DropEntry(LiveTask* task);
+  void MarkDirty(Lane* lane);
+  void WriteChunks(Lane* lane, StoreBatch* batch);
+
+  const ReadyLimits limits_;
+  const StoreReader* const reader_;
+  TaskTable* const tasks_;
+  QueueTable* const queues_;
+  Tickets* const tickets_;
+  size_t window_bytes_ = 0;
+  size_t ready_lanes_ = 0;
+  std::vector<Lane*> dirty_;
+  std::vector<Lane*> refills_;
+  StoreBatch deletes_;
+};
+
+}  // namespace apium::broker
+
+#endif  // APIUM_BROKER_ENGINE_READY_LANES_H_

@@ -1,0 +1,171 @@
+#include "broker/engine/task_lister.h"
+
+#include <algorithm>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "absl/strings/escaping.h"
+#include "broker/engine/engine_impl.h"
+#include "broker/storage/key_format.h"
+#include "broker/storage/record_codec.h"
+#include "common/error_reason.h"
+#include "common/status_macros.h"
+
+namespace apium::broker {
+namespace {
+
+// Rows looked at for one page: a page of a rare kind is short rather than slow.
+constexpr size_t kRowsPerPage = 2000;
+
+// token := hex(section cursor); section is the kind of row that the cursor is a
+// key of.
+std::string EncodeToken(char section, const std::string& cursor) {
+  return absl::BytesToHexString(std::string(1, section) + cursor);
+}
+
+// Keys of the tasks that a ready row or a timer row names.
+absl::StatusOr<std::vector<std::string>> TaskKeysOf(std::string_view key,
+                                                    std::string_view value) {
+  if (key.front() == kReadyRow) return DecodeReadyChunk(value);
+  std::optional<TimerId> timer = TimerOfRow(key);
+  if (!timer.has_value())
+    return absl::DataLossError("the store holds a damaged timer row");
+  if (timer->kind != TimerKind::kReady) return std::vector<std::string>();
+  return std::vector<std::string>{std::move(timer->task_key)};
+}
+
+}  // namespace
+
+bool TaskLister::WantsState(TaskState state) const {
+  return command_.states.empty() ||
+         std::find(command_.states.begin(), command_.states.end(), state) !=
+             command_.states.end();
+}
+
+bool TaskLister::Matches(const LiveTask& task) const {
+  const TaskContent& content = task.content();
+  return WantsState(task.state()) &&
+         content.namespace_name == command_.namespace_name &&
+         (command_.queue.empty() || content.queue == command_.queue) &&
+         (command_.type.empty() || content.type == command_.type);
+}
+
+absl::StatusOr<TaskLister::Page> TaskLister::List() {
+  char section = kLeaseRow;
+  std::string cursor;
+  if (!command_.page_token.empty()) {
+    const std::string token = absl::HexStringToBytes(command_.page_token);
+    const bool known =
+        !token.empty() && (token[0] == kLeaseRow || token[0] == kReadyRow ||
+                           token[0] == kTimerRow);
+    if (!known || absl::BytesToHexString(token) != command_.page_token) {
+      return InvalidField("page_token",
+                          "is not one that was given out; use next_page_token "
+                          "of the page before");
+    }
+    section = token[0];
+    cursor = token.substr(1);
+  }
+  if (section == kLeaseRow) {
+    APIUM_ASSIGN_OR_RETURN(const bool done, ListLeased(&cursor));
+    if (!done) return std::move(page_);
+    section = kReadyRow;
+    cursor.clear();
+  }
+  if (section == kReadyRow) {
+    APIUM_ASSIGN_OR_RETURN(const bool done,
+                           ListRows(kReadyRow, TaskState::kQueued, &cursor));
+    if (!done) return std::move(page_);
+    cursor.clear();
+  }
+  APIUM_RETURN_IF_ERROR(
+      ListRows(kTimerRow, TaskState::kScheduled, &cursor).status());
+  return std::move(page_);
+}
+
+absl::StatusOr<bool> TaskLister::ListLeased(std::string* cursor) {
+  if (!WantsState(TaskState::kLeased) && !WantsState(TaskState::kStarted))
+    return true;
+  uint64_t epoch = cursor->empty() ? 0 : DecodeNumber(*cursor).value_or(0);
+  while (LiveTask* task = leases_.After(epoch)) {
+    if (page_.tasks.size() == command_.page_size) {
+      page_.next_page_token = EncodeToken(kLeaseRow, EncodeNumber(epoch));
+      return false;
+    }
+    epoch = task->lease.epoch;
+    if (Matches(*task)) page_.tasks.push_back(task);
+  }
+  return true;
+}
+
+absl::StatusOr<bool> TaskLister::ListRows(char row_kind, TaskState state,
+                                          std::string* cursor) {
+  if (!WantsState(state)) return true;
+  // cursor := row_key index:64 (tasks of that row already listed)
+  std::string begin(1, row_kind);
+  size_t skip = 0;
+  if (cursor->size() > 8) {
+    begin = cursor->substr(0, cursor->size() - 8);
+    skip = DecodeNumber(std::string_view(*cursor).substr(begin.size()))
+               .value_or(0);
+  }
+  size_t rows = 0;
+  bool done = true;
+  absl::Status visited = absl::OkStatus();
+  const auto stop_at = [&](std::string_view key, uint64_t index) {
+    page_.next_page_token =
+        EncodeToken(row_kind, std::string(key) + EncodeNumber(index));
+    done = false;
+    return false;
+  };
+  absl::Status scanned = reader_.Scan(
+      begin, RowsEnd(row_kind),
+      [&](std::string_view key, std::string_view value) {
+        if (++rows > kRowsPerPage) return stop_at(key, 0);
+        absl::StatusOr<std::vector<std::string>> keys = TaskKeysOf(key, value);
+        std::vector<LiveTask*> tasks;
+        visited = keys.ok() ? tasks_.LoadAll(*keys, &tasks) : keys.status();
+        if (!visited.ok()) return false;
+        for (size_t i = key == begin ? skip : 0; i < tasks.size(); ++i) {
+          if (page_.tasks.size() == command_.page_size) return stop_at(key, i);
+          LiveTask* task = tasks[i];
+          if (task == nullptr || task->state() != state || !Matches(*task))
+            continue;
+          // A task that was ready before may still be listed by an older row.
+          const bool old_row =
+              row_kind == kReadyRow &&
+              SequenceOfReadyRow(key) !=
+                  std::optional<uint64_t>(task->stored.ready_sequence);
+          if (!old_row) page_.tasks.push_back(task);
+        }
+        return true;
+      });
+  APIUM_RETURN_IF_ERROR(scanned);
+  APIUM_RETURN_IF_ERROR(visited);
+  return done;
+}
+
+absl::Status Engine::Impl::Apply(ListTasksCommand&& command) {
+  TaskPageReply reply;
+  if (!queues_.HasNamespace(command.namespace_name)) {
+    reply.status = ExistingQueue(command.namespace_name, "").status();
+    AddReply(command.reply, std::move(reply));
+    return absl::OkStatus();
+  }
+  absl::StatusOr<TaskLister::Page> page =
+      TaskLister(reader_, &tasks_, &leases_, command).List();
+  if (page.ok()) {
+    for (const LiveTask* task : page->tasks)
+      reply.tasks.push_back(SnapshotOf(*task));
+    reply.next_page_token = std::move(page->next_page_token);
+  } else if (absl::IsInvalidArgument(page.status())) {
+    reply.status = page.status();
+  } else {
+    return page.status();
+  }
+  AddReply(command.reply, std::move(reply));
+  return absl::OkStatus();
+}
+
+}  // namespace apium::broker

@@ -1,0 +1,72 @@
+#ifndef APIUM_BROKER_ENGINE_TASK_TABLE_H_
+#define APIUM_BROKER_ENGINE_TASK_TABLE_H_
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "broker/engine/live_task.h"
+#include "storage/store.h"
+#include "storage/store_batch.h"
+
+namespace apium::broker {
+
+// Finds tasks wherever they are: in memory, or in the store. Holds those that
+// must stay in memory and those that the current turn has touched; the rest
+// leaves at the end of the turn. Writes the task rows.
+class TaskTable {
+ public:
+  // `reader` outlives the table.
+  explicit TaskTable(const StoreReader* reader) : reader_(reader) {}
+
+  struct Found {
+    LiveTask* live = nullptr;  // null: not live
+    std::optional<FinishedTask>
+        finished;  // set: finished, and still remembered at `now`
+    std::shared_ptr<const Outcome>
+        outcome;  // with `finished`, if it finished in this turn
+  };
+  // Looks in memory, then in the store. Pointers are valid until the end of the
+  // turn, or for as long as the task waits in a window or is leased.
+  absl::StatusOr<Found> Find(const std::string& key);
+  // Only in memory; null if it is not there or finished in this turn.
+  LiveTask* FindInMemory(const std::string& key);
+  // Brings live tasks into memory. `tasks` gets one entry for each key, null
+  // where no live task is stored or the task finished in this turn.
+  absl::Status LoadAll(absl::Span<const std::string> keys,
+                       std::vector<LiveTask*>* tasks);
+
+  // A task that is not stored yet.
+  LiveTask* Add(std::string key, StoredTask stored);
+  // The task changed: its row is written at the end of the turn.
+  void MarkDirty(LiveTask* task);
+  // The task ended. It stays until the end of the turn.
+  void Finish(LiveTask* task, std::shared_ptr<const Outcome> outcome,
+              const FinishedTask& row);
+
+  // End of the turn: adds the task rows to `batch`, sorted, and lets go of what
+  // need not stay.
+  void Flush(StoreBatch* batch);
+
+  size_t size() const { return tasks_.size(); }
+
+ private:
+  LiveTask* Insert(std::string key, StoredTask stored);
+  void Touch(LiveTask* task);
+
+  const StoreReader* const reader_;
+  absl::flat_hash_map<std::string, std::unique_ptr<LiveTask>> tasks_;
+  std::vector<LiveTask*> touched_;
+  std::string scratch_;
+};
+
+}  // namespace apium::broker
+
+#endif  // APIUM_BROKER_ENGINE_TASK_TABLE_H_
