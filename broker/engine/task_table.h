@@ -29,7 +29,7 @@ class TaskTable {
   struct Found {
     LiveTask* live = nullptr;  // null: not live
     std::optional<FinishedTask>
-        finished;  // set: finished, and still remembered at `now`
+        finished;  // the caller says if it is still remembered
     std::shared_ptr<const Outcome>
         outcome;  // with `finished`, if it finished in this turn
   };
