@@ -1,6 +1,7 @@
 #ifndef APIUM_BROKER_SERVICE_ENGINE_CALL_H_
 #define APIUM_BROKER_SERVICE_ENGINE_CALL_H_
 
+#include <grpcpp/server_context.h>
 #include <grpcpp/support/server_callback.h>
 
 #include <atomic>
@@ -19,9 +20,9 @@
 
 namespace apium::broker {
 
-// The answer to a call that was refused before it reached the engine.
-inline grpc::ServerUnaryReactor* Refuse(grpc::CallbackServerContext* context,
-                                        const absl::Status& status) {
+// Ends a call that does not need the engine.
+inline grpc::ServerUnaryReactor* FinishNow(grpc::CallbackServerContext* context,
+                                           const absl::Status& status) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   reactor->Finish(ToGrpcStatus(status));
   return reactor;

@@ -1,0 +1,201 @@
+#include "broker/service/queue_service.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "broker/service/engine_call.h"
+#include "broker/service/task_from_proto.h"
+#include "broker/service/task_to_proto.h"
+#include "common/error_reason.h"
+#include "common/limits.h"
+#include "common/names.h"
+#include "common/status_macros.h"
+#include "common/strings.h"
+
+namespace apium::broker {
+namespace {
+
+constexpr size_t kDescriptionBytesMax = 1024;
+
+absl::Status CheckDescription(const std::string& description) {
+  if (description.size() <= kDescriptionBytesMax) return absl::OkStatus();
+  return InvalidField("queue.description",
+                      StrCat("is ", description.size(),
+                             " bytes; must be at most ", kDescriptionBytesMax));
+}
+
+// Fills the names of a command about one queue.
+template <typename CommandType>
+absl::Status NameQueue(const std::string& namespace_name, const char* field,
+                       const std::string& queue, CommandType* command) {
+  APIUM_ASSIGN_OR_RETURN(command->namespace_name,
+                         NamespaceFromProto(namespace_name));
+  APIUM_RETURN_IF_ERROR(ValidateQueueName(field, queue));
+  command->queue = queue;
+  return absl::OkStatus();
+}
+
+// Starts a call that is answered with a queue.
+template <typename CommandType, typename Response>
+grpc::ServerUnaryReactor* StartQueueCall(const ServiceContext& context,
+                                         CommandType&& command,
+                                         Response* response) {
+  return StartEngineCall<QueueReply>(
+      context.mailbox, MailboxShare::kReserved, std::move(command), 0,
+      [response](QueueReply&& reply) {
+        if (reply.status.ok()) {
+          QueueToProto(reply.queue, response->mutable_queue());
+        }
+        return reply.status;
+      });
+}
+
+absl::Status TakeUpdate(const v1::UpdateQueueRequest& request,
+                        UpdateQueueCommand* command) {
+  const v1::Queue& queue = request.queue();
+  APIUM_RETURN_IF_ERROR(
+      NameQueue(request.namespace_(), "queue.name", queue.name(), command));
+  command->etag = queue.etag();
+  if (request.update_mask().paths().empty()) {
+    return InvalidField("update_mask",
+                        "is empty; name what to change: \"description\", "
+                        "\"paused\", \"submit_paused\", or \"*\"");
+  }
+  for (const std::string& path : request.update_mask().paths()) {
+    const bool all = path == "*";
+    const bool known = all || path == "description" || path == "paused" ||
+                       path == "submit_paused";
+    if (!known) {
+      return InvalidField(
+          "update_mask",
+          StrCat(QuoteForMessage(path),
+                 " cannot be changed; it takes \"description\", \"paused\", "
+                 "\"submit_paused\", or \"*\""));
+    }
+    if (all || path == "description") {
+      APIUM_RETURN_IF_ERROR(CheckDescription(queue.description()));
+      command->description = queue.description();
+    }
+    if (all || path == "paused") command->paused = queue.paused();
+    if (all || path == "submit_paused") {
+      command->submit_paused = queue.submit_paused();
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+grpc::ServerUnaryReactor* QueueServiceImpl::CreateQueue(
+    grpc::CallbackServerContext* rpc, const v1::CreateQueueRequest* request,
+    v1::CreateQueueResponse* response) {
+  CreateQueueCommand command;
+  absl::Status status = NameQueue(request->namespace_(), "queue.name",
+                                  request->queue().name(), &command);
+  if (status.ok()) status = CheckDescription(request->queue().description());
+  if (!status.ok()) return FinishNow(rpc, status);
+  command.settings = {.description = request->queue().description(),
+                      .paused = request->queue().paused(),
+                      .submit_paused = request->queue().submit_paused()};
+  return StartQueueCall(context_, std::move(command), response);
+}
+
+grpc::ServerUnaryReactor* QueueServiceImpl::GetQueue(
+    grpc::CallbackServerContext* rpc, const v1::GetQueueRequest* request,
+    v1::GetQueueResponse* response) {
+  GetQueueCommand command;
+  const absl::Status named =
+      NameQueue(request->namespace_(), "name", request->name(), &command);
+  if (!named.ok()) return FinishNow(rpc, named);
+  return StartQueueCall(context_, std::move(command), response);
+}
+
+grpc::ServerUnaryReactor* QueueServiceImpl::ListQueues(
+    grpc::CallbackServerContext* rpc, const v1::ListQueuesRequest* request,
+    v1::ListQueuesResponse* response) {
+  ListQueuesCommand command;
+  absl::StatusOr<std::string> namespace_name =
+      NamespaceFromProto(request->namespace_());
+  if (!namespace_name.ok()) return FinishNow(rpc, namespace_name.status());
+  if (!request->page_token().empty()) {
+    const absl::Status valid =
+        ValidateQueueName("page_token", request->page_token());
+    if (!valid.ok()) return FinishNow(rpc, valid);
+  }
+  command.namespace_name = *std::move(namespace_name);
+  command.page_size =
+      request->page_size() == 0
+          ? static_cast<uint32_t>(kPageSizeDefault)
+          : std::min<uint32_t>(request->page_size(), kPageSizeMax);
+  command.page_token = request->page_token();
+  return StartEngineCall<QueuePageReply>(
+      context_.mailbox, MailboxShare::kReserved, std::move(command), 0,
+      [response](QueuePageReply&& reply) {
+        for (const QueueInfo& queue : reply.queues) {
+          QueueToProto(queue, response->add_queues());
+        }
+        response->set_next_page_token(std::move(reply.next_page_token));
+        return reply.status;
+      });
+}
+
+grpc::ServerUnaryReactor* QueueServiceImpl::UpdateQueue(
+    grpc::CallbackServerContext* rpc, const v1::UpdateQueueRequest* request,
+    v1::UpdateQueueResponse* response) {
+  UpdateQueueCommand command;
+  const absl::Status taken = TakeUpdate(*request, &command);
+  if (!taken.ok()) return FinishNow(rpc, taken);
+  return StartQueueCall(context_, std::move(command), response);
+}
+
+grpc::ServerUnaryReactor* QueueServiceImpl::DeleteQueue(
+    grpc::CallbackServerContext* rpc, const v1::DeleteQueueRequest* request,
+    v1::DeleteQueueResponse*) {
+  DeleteQueueCommand command;
+  const absl::Status named =
+      NameQueue(request->namespace_(), "name", request->name(), &command);
+  if (!named.ok()) return FinishNow(rpc, named);
+  return StartEngineCall<StatusReply>(
+      context_.mailbox, MailboxShare::kReserved, std::move(command), 0,
+      [](StatusReply&& reply) { return reply.status; });
+}
+
+grpc::ServerUnaryReactor* QueueServiceImpl::PauseQueue(
+    grpc::CallbackServerContext* rpc, const v1::PauseQueueRequest* request,
+    v1::PauseQueueResponse* response) {
+  UpdateQueueCommand command;
+  const absl::Status named =
+      NameQueue(request->namespace_(), "name", request->name(), &command);
+  if (!named.ok()) return FinishNow(rpc, named);
+  command.paused = true;
+  return StartQueueCall(context_, std::move(command), response);
+}
+
+grpc::ServerUnaryReactor* QueueServiceImpl::ResumeQueue(
+    grpc::CallbackServerContext* rpc, const v1::ResumeQueueRequest* request,
+    v1::ResumeQueueResponse* response) {
+  UpdateQueueCommand command;
+  const absl::Status named =
+      NameQueue(request->namespace_(), "name", request->name(), &command);
+  if (!named.ok()) return FinishNow(rpc, named);
+  command.paused = false;
+  return StartQueueCall(context_, std::move(command), response);
+}
+
+grpc::ServerUnaryReactor* QueueServiceImpl::PurgeQueue(
+    grpc::CallbackServerContext* rpc, const v1::PurgeQueueRequest* request,
+    v1::PurgeQueueResponse* response) {
+  PurgeQueueCommand command;
+  const absl::Status named =
+      NameQueue(request->namespace_(), "name", request->name(), &command);
+  if (!named.ok()) return FinishNow(rpc, named);
+  return StartEngineCall<PurgeReply>(context_.mailbox, MailboxShare::kReserved,
+                                     std::move(command), 0,
+                                     [response](PurgeReply&& reply) {
+                                       response->set_purged(reply.purged);
+                                       return reply.status;
+                                     });
+}
+
+}  // namespace apium::broker

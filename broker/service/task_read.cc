@@ -1,0 +1,95 @@
+#include "broker/service/task_read.h"
+
+#include <utility>
+
+#include "apium/v1/task.pb.h"
+#include "broker/service/result_reader.h"
+#include "common/error_reason.h"
+#include "common/names.h"
+#include "common/strings.h"
+
+namespace apium::broker {
+namespace {
+
+absl::Status TaskNotFound(const TaskReadRequest& request) {
+  return WithReason(
+      absl::NotFoundError(StrCat("no task ", QuoteForMessage(request.task_id),
+                                 " in namespace ", request.namespace_name,
+                                 ": never submitted, or its result has "
+                                 "expired")),
+      reason::kTaskNotFound);
+}
+
+}  // namespace
+
+void MergeTaskReply(const ServiceContext& context,
+                    const TaskReadRequest& request, TaskReply&& reply,
+                    std::function<void(absl::StatusOr<v1::Task>)> done) {
+  if (!reply.status.ok()) return done(reply.status);
+  if (reply.elsewhere == TaskReply::Elsewhere::kNo) {
+    v1::Task task;
+    SnapshotToProto(reply.task, request.view, &task);
+    return done(std::move(task));
+  }
+  // Without a result service nothing was ever handed to one.
+  if (context.results == nullptr) return done(TaskNotFound(request));
+  context.results->Get(
+      request.namespace_name, request.task_id, request.deadline,
+      [request,
+       done = std::move(done)](absl::StatusOr<v1::TaskOutcome> outcome) {
+        if (absl::IsNotFound(outcome.status())) {
+          return done(TaskNotFound(request));
+        }
+        if (!outcome.ok()) return done(outcome.status());
+        v1::Task task;
+        FinishedTaskToProto(*std::move(outcome), request.view, &task);
+        done(std::move(task));
+      });
+}
+
+TaskReadCall::TaskReadCall(const ServiceContext* context, Kind kind,
+                           TaskReadRequest request, v1::Task* task)
+    : context_(context),
+      kind_(kind),
+      request_(std::move(request)),
+      task_(task) {}
+
+void TaskReadCall::Take(uint64_t, Reply&& reply) {
+  TaskReply* const body = std::get_if<TaskReply>(&reply.body);
+  APIUM_CHECK(body != nullptr) << "reply of another kind";
+  auto self = std::static_pointer_cast<TaskReadCall>(shared_from_this());
+  MergeTaskReply(*context_, request_, std::move(*body),
+                 [self](absl::StatusOr<v1::Task> task) {
+                   self->Conclude(std::move(task));
+                 });
+}
+
+void TaskReadCall::Conclude(absl::StatusOr<v1::Task> task) {
+  if (!Claim()) return;
+  if (!task.ok()) return Finish(ToGrpcStatus(task.status()));
+  *task_ = *std::move(task);
+  Finish(grpc::Status::OK);
+}
+
+void TaskReadCall::End(const absl::Status& status) {
+  if (!Claim()) return;
+  // Before Finish, after which this may be gone.
+  OnGivenUp();
+  Finish(ToGrpcStatus(status));
+}
+
+void TaskReadCall::OnGivenUp() {
+  if (kind_ == Kind::kQuick) return;
+  auto self = std::static_pointer_cast<TaskReadCall>(shared_from_this());
+  // Refused only by a mailbox that is closed, whose engine waits for nobody.
+  context_->mailbox
+      ->Push(ForgetSinkCommand{std::move(self)}, MailboxShare::kUnbounded)
+      .IgnoreError();
+}
+
+void TaskReadCall::OnDone() {
+  if (kind_ == Kind::kLasting) context_->open_calls->Remove(this);
+  SharedUnaryCall::OnDone();
+}
+
+}  // namespace apium::broker

@@ -1,0 +1,45 @@
+#ifndef APIUM_BROKER_SERVICE_TASK_SERVICE_H_
+#define APIUM_BROKER_SERVICE_TASK_SERVICE_H_
+
+#include "apium/v1/task_service.grpc.pb.h"
+#include "broker/service/service_context.h"
+
+namespace apium::broker {
+
+// apium.v1.TaskService: turns each call into commands for the shard, and its
+// replies into the answer. Runs on gRPC's callback threads and never blocks.
+class TaskServiceImpl final : public v1::TaskService::CallbackService {
+ public:
+  explicit TaskServiceImpl(const ServiceContext& context) : context_(context) {}
+
+  grpc::ServerUnaryReactor* SubmitTask(
+      grpc::CallbackServerContext* rpc, const v1::SubmitTaskRequest* request,
+      v1::SubmitTaskResponse* response) override;
+  grpc::ServerUnaryReactor* SubmitTasks(
+      grpc::CallbackServerContext* rpc, const v1::SubmitTasksRequest* request,
+      v1::SubmitTasksResponse* response) override;
+  grpc::ServerBidiReactor<v1::StreamTasksRequest, v1::StreamTasksResponse>*
+  StreamTasks(grpc::CallbackServerContext* rpc) override;
+  grpc::ServerUnaryReactor* GetTask(grpc::CallbackServerContext* rpc,
+                                    const v1::GetTaskRequest* request,
+                                    v1::GetTaskResponse* response) override;
+  grpc::ServerUnaryReactor* WaitTask(grpc::CallbackServerContext* rpc,
+                                     const v1::WaitTaskRequest* request,
+                                     v1::WaitTaskResponse* response) override;
+  grpc::ServerWriteReactor<v1::WatchTaskResponse>* WatchTask(
+      grpc::CallbackServerContext* rpc,
+      const v1::WatchTaskRequest* request) override;
+  grpc::ServerUnaryReactor* ListTasks(grpc::CallbackServerContext* rpc,
+                                      const v1::ListTasksRequest* request,
+                                      v1::ListTasksResponse* response) override;
+  grpc::ServerUnaryReactor* CancelTask(
+      grpc::CallbackServerContext* rpc, const v1::CancelTaskRequest* request,
+      v1::CancelTaskResponse* response) override;
+
+ private:
+  const ServiceContext context_;
+};
+
+}  // namespace apium::broker
+
+#endif  // APIUM_BROKER_SERVICE_TASK_SERVICE_H_
