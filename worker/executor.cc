@@ -1,0 +1,165 @@
+#include "worker/executor.h"
+
+#include <cxxabi.h>
+
+#include <cstdlib>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <typeinfo>
+#include <utility>
+
+#include "common/names.h"
+#include "common/rpc/proto_time.h"
+#include "common/strings.h"
+#include "common/utf8.h"
+#include "worker/task_context.h"
+#include "worker/task_error.h"
+
+namespace apium {
+namespace {
+
+// Bounds of v1::Failure, Payload and ExecutionCancelled.
+constexpr size_t kFailureTypeBytesMax = 255;
+constexpr size_t kFailureMessageBytesMax = 4 * 1024;
+constexpr size_t kReasonBytesMax = 1024;
+constexpr size_t kContentTypeBytesMax = 255;
+
+std::string Demangle(const char* name) {
+  int error = 0;
+  std::unique_ptr<char, decltype(&std::free)> text(
+      abi::__cxa_demangle(name, nullptr, nullptr, &error), &std::free);
+  return error == 0 ? std::string(text.get()) : std::string(name);
+}
+
+void SetFailure(std::string_view type, std::string_view message,
+                bool non_retryable, v1::Failure* failure) {
+  failure->set_type(ToValidUtf8(type, kFailureTypeBytesMax));
+  failure->set_message(ToValidUtf8(message, kFailureMessageBytesMax));
+  failure->set_non_retryable(non_retryable);
+}
+
+// OK if a broker can take `payload`.
+absl::Status CheckResult(const v1::Payload& payload, size_t bytes_max) {
+  if (payload.data().size() > bytes_max) {
+    return NonRetryable(TaskError(
+        failure_type::kBadResult,
+        StrCat("the result has ", payload.data().size(),
+               " bytes; the limit is ", bytes_max,
+               ": store larger data elsewhere and return a reference")));
+  }
+  for (const std::string* text :
+       {&payload.content_type(), &payload.content_encoding()}) {
+    if (text->size() > kContentTypeBytesMax || !IsValidUtf8(*text)) {
+      return NonRetryable(
+          TaskError(failure_type::kBadResult,
+                    StrCat("the result's content type or encoding ",
+                           QuoteForMessage(*text), " is not UTF-8 of at most ",
+                           kContentTypeBytesMax, " bytes")));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+Executor::Executor(ExecutorOptions options)
+    : options_(std::move(options)),
+      unknown_type_metrics_(options_.metrics->ForTaskType("unknown")) {
+  for (const std::string& type : options_.registry->types()) {
+    metrics_.emplace(type, options_.metrics->ForTaskType(type));
+  }
+}
+
+const TaskTypeMetrics& Executor::MetricsFor(const std::string& type) const {
+  auto it = metrics_.find(type);
+  return it == metrics_.end() ? unknown_type_metrics_ : it->second;
+}
+
+void Executor::Execute(Attempt* attempt) const {
+  const std::string& type = attempt->delivery().spec().type();
+  const TaskTypeMetrics& metrics = MetricsFor(type);
+  const TaskHandler* handler = options_.registry->Find(type);
+  if (attempt->cancel().IsCancelled()) {
+    metrics.CountNotRun(WriteOutcome(
+        absl::CancelledError(attempt->cancel().reason()), attempt));
+  } else if (handler == nullptr) {
+    metrics.CountNotRun(WriteOutcome(
+        TaskError(
+            failure_type::kUnknownTaskType,
+            StrCat("worker ", options_.worker_id,
+                   " has no handler for task type ", QuoteForMessage(type))),
+        attempt));
+  } else {
+    const absl::Duration start = options_.clock->Monotonic();
+    const absl::Time start_time = options_.clock->Now();
+    attempt->MarkStarted(start_time, start);
+    metrics.started->Increment();
+    TimeToProto(start_time, attempt->mutable_outcome()->mutable_start_time());
+    const OutcomeKind kind = WriteOutcome(Call(*handler, attempt), attempt);
+    metrics.CountEnd(kind, options_.clock->Monotonic() - start);
+  }
+  attempt->ForgetDelivery();
+}
+
+absl::StatusOr<v1::Payload> Executor::Call(const TaskHandler& handler,
+                                           Attempt* attempt) const {
+  TaskContext context(attempt, &options_.worker_id);
+  absl::StatusOr<v1::Payload> result;
+  try {
+    result = handler(context, attempt->delivery().spec().payload());
+  } catch (const std::exception& exception) {
+    result = TaskError(Demangle(typeid(exception).name()), exception.what());
+  } catch (...) {
+    const std::type_info* type = abi::__cxa_current_exception_type();
+    const std::string name =
+        type == nullptr ? "unknown" : Demangle(type->name());
+    result = TaskError(name, StrCat("threw a ", name));
+  }
+  attempt->cancel().DropCallbacks();
+  return result;
+}
+
+OutcomeKind Executor::WriteOutcome(absl::StatusOr<v1::Payload> result,
+                                   Attempt* attempt) const {
+  v1::ExecutionOutcome* outcome = attempt->mutable_outcome();
+  if (result.ok()) {
+    absl::Status status = CheckResult(*result, options_.result_bytes_max);
+    if (status.ok()) {
+      *outcome->mutable_result() = *std::move(result);
+      return OutcomeKind::kSucceeded;
+    }
+    result = std::move(status);
+  }
+  const absl::Status& error = result.status();
+  const CancelSignal& cancel = attempt->cancel();
+  if (absl::IsCancelled(error) && cancel.IsCancelled()) {
+    const std::string reason = ToValidUtf8(cancel.reason(), kReasonBytesMax);
+    // Only somebody's request makes a cancelled task; otherwise it is to run
+    // elsewhere, or it failed.
+    if (cancel.Has(CancelCause::kRequested)) {
+      outcome->mutable_cancelled()->set_reason(reason);
+      return OutcomeKind::kCancelled;
+    }
+    if (cancel.Has(CancelCause::kTimeLimit)) {
+      SetFailure(failure_type::kTimeLimit, reason, false,
+                 outcome->mutable_failure());
+      return OutcomeKind::kFailed;
+    }
+    outcome->mutable_returned()->set_reason(reason);
+    return OutcomeKind::kReturned;
+  }
+  const std::string type = FailureTypeOf(error);
+  const std::string_view message = StdView(error.message());
+  if (std::optional<absl::Duration> delay = RetryAfterOf(error);
+      delay.has_value() && !IsNonRetryable(error)) {
+    DurationToProto(*delay, outcome->mutable_retry()->mutable_delay());
+    SetFailure(type, message, false,
+               outcome->mutable_retry()->mutable_failure());
+    return OutcomeKind::kRetried;
+  }
+  SetFailure(type, message, IsNonRetryable(error), outcome->mutable_failure());
+  return OutcomeKind::kFailed;
+}
+
+}  // namespace apium

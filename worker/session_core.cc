@@ -1,0 +1,510 @@
+#include "worker/session_core.h"
+
+#include <algorithm>
+
+#include "common/check.h"
+#include "common/error_reason.h"
+#include "common/limits.h"
+#include "common/rpc/proto_time.h"
+#include "common/status_macros.h"
+#include "common/strings.h"
+#include "worker/task_error.h"
+
+namespace apium {
+namespace {
+
+// A heartbeat is small, but a broker that asks for one each microsecond is
+// mistaken.
+constexpr absl::Duration kHeartbeatFloor = absl::Milliseconds(10);
+
+// Reason of FAILED_PRECONDITION (worker_service.proto).
+constexpr std::string_view kSessionReplaced = "SESSION_REPLACED";
+
+// Bytes of a lease, times and tags around the payload of an outcome,
+// generously.
+constexpr size_t kOutcomeEnvelopeBytes = 256;
+constexpr size_t kStartedBytes = 224;
+constexpr size_t kProgressBytes = 256;
+
+size_t EstimateBytes(const v1::ExecutionOutcome& outcome) {
+  size_t bytes = kOutcomeEnvelopeBytes;
+  if (outcome.has_result()) {
+    bytes +=
+        outcome.result().data().size() + outcome.result().content_type().size();
+  } else if (outcome.has_failure() || outcome.has_retry()) {
+    const v1::Failure& failure =
+        outcome.has_failure() ? outcome.failure() : outcome.retry().failure();
+    bytes += failure.message().size() + failure.stack().size();
+  }
+  return bytes;
+}
+
+absl::Duration FromProto(const google::protobuf::Duration& duration) {
+  return absl::Seconds(duration.seconds()) +
+         absl::Nanoseconds(duration.nanos());
+}
+
+absl::Status Violation(std::string_view what) {
+  return WithReason(absl::InvalidArgumentError(
+                        StrCat("the broker broke the protocol: ", what)),
+                    reason::kProtocolViolation);
+}
+
+// A broker that takes outcomes and is slow to acknowledge them costs memory, so
+// there is a bound; twice the capacity lets a full worker go on meanwhile.
+uint64_t HeldMax(uint64_t capacity) {
+  return std::max(capacity, std::min<uint64_t>(2 * capacity, kHeldLeasesMax));
+}
+
+// An attempt that never ran: carries an outcome of the session's own.
+std::shared_ptr<Attempt> StandIn(uint64_t epoch, uint32_t number) {
+  return std::make_shared<Attempt>(nullptr, epoch, number, v1::Delivery());
+}
+
+}  // namespace
+
+SessionCore::SessionCore(SessionCoreOptions options)
+    : options_(std::move(options)),
+      held_max_(HeldMax(options_.slots->capacity())),
+      heartbeat_interval_(kHeartbeatDefault) {}
+
+// --- Stream ---
+
+void SessionCore::FillHello(v1::Hello* hello) const {
+  *hello = options_.hello;
+  hello->set_session_id(session_id_);
+  for (uint64_t epoch : SortedEpochs()) {
+    const Entry& entry = entries_.find(epoch)->second;
+    *hello->add_held_leases() =
+        entry.finished ? entry.attempt->outcome().lease() : *entry.lease;
+  }
+}
+
+absl::Status SessionCore::OnResponse(v1::WorkResponse* response,
+                                     absl::Duration now,
+                                     SessionEffects* effects) {
+  if (response->has_welcome()) {
+    return OnWelcome(response->welcome(), now, effects);
+  }
+  if (!response->has_push()) return Violation("a message without content");
+  if (!open_) return Violation("the first message is not a Welcome");
+  v1::BrokerPush* push = response->mutable_push();
+  for (uint64_t epoch : push->acknowledged_epochs()) {
+    auto it = entries_.find(epoch);
+    // An acknowledgement may come twice, or after a resume that settled it.
+    if (it == entries_.end()) continue;
+    if (!it->second.finished) {
+      return Violation(
+          StrCat("epoch ", epoch, " is acknowledged and has no outcome yet"));
+    }
+    effects->released.push_back(std::move(it->second.attempt));
+    entries_.erase(it);
+  }
+  for (const v1::RefusedReport& refused : push->refused()) {
+    OnRefused(refused, effects);
+  }
+  for (v1::Delivery& delivery : *push->mutable_deliveries()) {
+    APIUM_RETURN_IF_ERROR(OnDelivery(&delivery, now, effects));
+  }
+  for (v1::CancelExecution& cancel : *push->mutable_cancels()) {
+    OnCancelExecution(&cancel, effects);
+  }
+  for (const v1::ControlCommand& control : push->controls()) {
+    OnControl(control, effects);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SessionCore::OnWelcome(const v1::Welcome& welcome,
+                                    absl::Duration now,
+                                    SessionEffects* effects) {
+  if (open_) return Violation("a second Welcome");
+  if (welcome.session_id().empty()) return Violation("no session_id");
+  if (welcome.max_credit() == 0) return Violation("max_credit is 0");
+  open_ = true;
+  session_id_ = welcome.session_id();
+  max_credit_ = welcome.max_credit();
+  const absl::Duration interval = FromProto(welcome.heartbeat_interval());
+  heartbeat_interval_ = interval <= absl::ZeroDuration()
+                            ? kHeartbeatDefault
+                            : std::max(interval, kHeartbeatFloor);
+  heartbeat_due_ = now + heartbeat_interval_;
+  draining_told_ = false;
+
+  if (!welcome.resumed()) {
+    LoseAll("the broker did not resume the session", effects);
+  }
+  for (uint64_t epoch : welcome.lost_epochs()) {
+    auto it = entries_.find(epoch);
+    if (it != entries_.end()) Lose(it, "the lease was lost", effects);
+  }
+  // What was said on the former stream may not have arrived: say it again.
+  unsent_.clear();
+  start_unsaid_.clear();
+  start_ready_.clear();
+  for (uint64_t epoch : SortedEpochs()) {
+    (entries_.find(epoch)->second.finished
+         ? static_cast<void>(unsent_.push_back(epoch))
+         : start_unsaid_.push_back(epoch));
+  }
+  if (!start_unsaid_.empty()) {
+    collect_at_ = std::min(collect_at_, now + kReportDelay);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SessionCore::OnDelivery(v1::Delivery* delivery, absl::Duration now,
+                                     SessionEffects* effects) {
+  const uint64_t epoch = delivery->lease().epoch();
+  if (epoch == 0 || delivery->lease().task_id().empty() ||
+      !delivery->has_spec()) {
+    return Violation("a delivery without lease or spec");
+  }
+  auto [it, inserted] = entries_.try_emplace(epoch);
+  if (!inserted) {
+    return Violation(StrCat("epoch ", epoch, " is delivered twice"));
+  }
+  Entry& entry = it->second;
+  entry.lease.reset(delivery->release_lease());
+  const uint32_t number = entry.lease->attempt();
+  ++running_;
+  if (credit_ == 0) {
+    // It was on its way when the draining was told, or the broker miscounted.
+    auto stand_in = StandIn(epoch, number);
+    stand_in->mutable_outcome()->mutable_returned()->set_reason(
+        draining_ ? "draining" : "delivered beyond the credit");
+    FinishInstead(&entry, std::move(stand_in));
+    return absl::OkStatus();
+  }
+  --credit_;
+  if (delivery->spec().has_soft_time_limit()) {
+    entry.soft_time_limit = FromProto(delivery->spec().soft_time_limit());
+  }
+  if (delivery->spec().task_id() != entry.lease->task_id()) {
+    delivery->mutable_spec()->set_task_id(entry.lease->task_id());
+  }
+  entry.attempt = std::make_shared<Attempt>(options_.owner, epoch, number,
+                                            std::move(*delivery));
+  effects->run.push_back(entry.attempt);
+  start_unsaid_.push_back(epoch);
+  collect_at_ = std::min(collect_at_, now + kReportDelay);
+  return absl::OkStatus();
+}
+
+void SessionCore::OnRefused(const v1::RefusedReport& refused,
+                            SessionEffects* effects) {
+  auto it = entries_.find(refused.epoch());
+  if (it == entries_.end()) return;
+  Entry& entry = it->second;
+  const v1::ItemError& error = refused.error();
+  const bool lease_is_ours =
+      error.code() == static_cast<int>(absl::StatusCode::kInvalidArgument);
+  if (!lease_is_ours) {
+    Lose(it, error.message(), effects);
+    return;
+  }
+  // The broker cannot take what was said, but the lease is still ours. A
+  // refused start or progress is of no consequence. A refused outcome would
+  // leave the task leased for as long as this session lives, so the task fails
+  // with the reason instead, once.
+  if (!entry.finished) return;
+  if (entry.replaced) {
+    entries_.erase(it);
+    return;
+  }
+  // A copy: the outcome may be in a report that is being written.
+  entry.lease = std::make_unique<v1::Lease>(entry.attempt->outcome().lease());
+  auto stand_in = StandIn(refused.epoch(), entry.attempt->number());
+  v1::Failure* failure = stand_in->mutable_outcome()->mutable_failure();
+  failure->set_type(std::string(failure_type::kBadResult));
+  failure->set_message(
+      StrCat("the broker refused the outcome: ", error.message()));
+  failure->set_non_retryable(true);
+  ++running_;  // FinishInstead counts it down
+  entry.finished = false;
+  entry.replaced = true;
+  FinishInstead(&entry, std::move(stand_in));
+}
+
+void SessionCore::OnCancelExecution(v1::CancelExecution* cancel,
+                                    SessionEffects* effects) {
+  auto it = entries_.find(cancel->lease().epoch());
+  // Finished meanwhile: the outcome is on its way.
+  if (it == entries_.end() || it->second.finished) return;
+  effects->cancels.push_back({it->second.attempt, CancelCause::kRequested,
+                              std::move(*cancel->mutable_reason())});
+}
+
+void SessionCore::OnControl(const v1::ControlCommand& control,
+                            SessionEffects* effects) {
+  v1::ControlReply& reply = control_replies_.emplace_back();
+  reply.set_control_id(control.control_id());
+  if (control.has_drain()) {
+    effects->drain_requested = true;
+  } else if (!control.has_ping()) {
+    v1::ItemError* error = reply.mutable_error();
+    error->set_code(static_cast<int>(absl::StatusCode::kUnimplemented));
+    error->set_message("this worker does not know the command");
+    error->set_reason(std::string(reason::kNotImplemented));
+  }
+}
+
+void SessionCore::OnStreamClosed(const absl::Status& status,
+                                 SessionEffects* effects) {
+  const bool welcomed = open_;
+  open_ = false;
+  heartbeat_due_ = absl::InfiniteDuration();
+  control_replies_.clear();
+  GiveBackCredit(effects);
+  // Another stream took the session over, or the broker cannot even be greeted
+  // with it: start afresh, or it would be refused for ever.
+  const bool replaced = ReasonOf(status) == kSessionReplaced;
+  const bool unwelcome =
+      !welcomed && status.code() == absl::StatusCode::kInvalidArgument;
+  if (replaced || unwelcome) {
+    session_id_.clear();
+    LoseAll("the session ended", effects);
+  }
+}
+
+void SessionCore::Lose(Entries::iterator it, std::string_view reason,
+                       SessionEffects* effects) {
+  Entry& entry = it->second;
+  if (!entry.finished) {
+    --running_;
+    ForgetDeadline(&entry);
+    effects->cancels.push_back({std::move(entry.attempt),
+                                CancelCause::kLeaseLost, std::string(reason)});
+  }
+  entries_.erase(it);
+}
+
+void SessionCore::LoseAll(std::string_view reason, SessionEffects* effects) {
+  for (uint64_t epoch : SortedEpochs()) {
+    Lose(entries_.find(epoch), reason, effects);
+  }
+}
+
+void SessionCore::ForgetDeadline(Entry* entry) {
+  if (entry->deadline == absl::InfiniteDuration()) return;
+  deadlines_.erase({entry->deadline, entry->attempt->epoch()});
+  entry->deadline = absl::InfiniteDuration();
+}
+
+std::vector<uint64_t> SessionCore::SortedEpochs() const {
+  std::vector<uint64_t> epochs;
+  epochs.reserve(entries_.size());
+  for (const auto& [epoch, entry] : entries_) epochs.push_back(epoch);
+  std::sort(epochs.begin(), epochs.end());
+  return epochs;
+}
+
+// --- Pool ---
+
+void SessionCore::OnFinished(
+    absl::Span<const std::shared_ptr<Attempt>> attempts,
+    SessionEffects* effects) {
+  for (const std::shared_ptr<Attempt>& attempt : attempts) {
+    auto it = entries_.find(attempt->epoch());
+    // Lost or handed back meanwhile: only its place becomes free.
+    if (it == entries_.end() || it->second.attempt != attempt) continue;
+    Entry& entry = it->second;
+    ForgetDeadline(&entry);
+    attempt->mutable_outcome()->set_allocated_lease(entry.lease.release());
+    entry.finished = true;
+    --running_;
+    unsent_.push_back(attempt->epoch());
+  }
+  effects->places_freed |=
+      options_.slots->Give(options_.broker, attempts.size());
+}
+
+void SessionCore::OnProgress(const Attempt& attempt, absl::Duration now) {
+  progress_unsaid_.push_back(attempt.epoch());
+  collect_at_ = std::min(collect_at_, now + kReportDelay);
+}
+
+void SessionCore::FinishInstead(Entry* entry,
+                                std::shared_ptr<Attempt> stand_in) {
+  stand_in->mutable_outcome()->set_allocated_lease(entry->lease.release());
+  unsent_.push_back(stand_in->epoch());
+  entry->attempt = std::move(stand_in);
+  entry->finished = true;
+  --running_;
+}
+
+// --- Reports ---
+
+bool SessionCore::NextReport(absl::Duration now, v1::WorkerReport* report) {
+  report->Clear();
+  if (!open_) return false;
+  APIUM_CHECK(lent_.empty()) << "the last report was not written yet";
+  size_t bytes = AddStarted(report);
+  bytes = AddProgress(bytes, report);
+  AddOutcomes(bytes, report);
+  const uint32_t granted = draining_ ? 0 : GrantCredit();
+  report->set_credit(granted);
+  if (draining_ && !draining_told_) {
+    report->set_draining(true);
+    draining_told_ = true;
+  }
+  for (v1::ControlReply& reply : control_replies_) {
+    *report->add_control_replies() = std::move(reply);
+  }
+  control_replies_.clear();
+
+  const bool has_content =
+      report->started_size() > 0 || report->progress_size() > 0 ||
+      report->outcomes_size() > 0 || granted > 0 || report->draining() ||
+      report->control_replies_size() > 0;
+  if (!has_content && now < heartbeat_due_) return false;
+  report->mutable_heartbeat()->set_busy_slots(running_);
+  heartbeat_due_ = now + heartbeat_interval_;
+  return true;
+}
+
+size_t SessionCore::AddStarted(v1::WorkerReport* report) {
+  size_t bytes = 0;
+  while (!start_ready_.empty() && bytes < kReportBytesMax / 4) {
+    auto it = entries_.find(start_ready_.front());
+    start_ready_.pop_front();
+    if (it == entries_.end() || it->second.finished) continue;
+    v1::TaskStarted* started = report->add_started();
+    *started->mutable_lease() = *it->second.lease;
+    TimeToProto(it->second.attempt->start_time(),
+                started->mutable_start_time());
+    bytes += kStartedBytes;
+  }
+  return bytes;
+}
+
+size_t SessionCore::AddProgress(size_t bytes, v1::WorkerReport* report) {
+  while (!progress_ready_.empty() && bytes < kReportBytesMax / 2) {
+    auto it = entries_.find(progress_ready_.front());
+    progress_ready_.pop_front();
+    if (it == entries_.end() || it->second.finished) continue;
+    std::optional<v1::Progress> progress = it->second.attempt->TakeProgress();
+    if (!progress.has_value()) continue;
+    v1::TaskProgress* task = report->add_progress();
+    *task->mutable_lease() = *it->second.lease;
+    *task->mutable_progress() = *std::move(progress);
+    bytes += kProgressBytes + task->progress().message().size();
+  }
+  return bytes;
+}
+
+void SessionCore::AddOutcomes(size_t bytes, v1::WorkerReport* report) {
+  while (!unsent_.empty()) {
+    auto it = entries_.find(unsent_.front());
+    if (it == entries_.end()) {
+      unsent_.pop_front();
+      continue;
+    }
+    const std::shared_ptr<Attempt>& attempt = it->second.attempt;
+    bytes += EstimateBytes(attempt->outcome());
+    if (bytes > kReportBytesMax && report->outcomes_size() > 0) return;
+    unsent_.pop_front();
+    report->mutable_outcomes()->UnsafeArenaAddAllocated(
+        attempt->mutable_outcome());
+    lent_.push_back(attempt);
+  }
+}
+
+// Three bounds: the places of this worker, what it may hold at all, and what
+// the broker allows.
+uint32_t SessionCore::GrantCredit() {
+  const uint64_t held = entries_.size() + credit_;
+  const uint64_t outstanding = running_ + unsent_.size() + credit_;
+  uint64_t want =
+      options_.slots->share() > credit_ ? options_.slots->share() - credit_ : 0;
+  want = std::min(want, held < held_max_ ? held_max_ - held : 0);
+  want =
+      std::min(want, outstanding < max_credit_ ? max_credit_ - outstanding : 0);
+  if (want == 0) return 0;
+  const uint32_t granted = options_.slots->Take(options_.broker, want);
+  credit_ += granted;
+  return granted;
+}
+
+void SessionCore::OnReportWritten(v1::WorkerReport* report) {
+  auto* outcomes = report->mutable_outcomes();
+  while (!outcomes->empty()) outcomes->UnsafeArenaReleaseLast();
+  lent_.clear();
+}
+
+// --- Time ---
+
+absl::Duration SessionCore::NextTimer() const {
+  absl::Duration next = std::min(heartbeat_due_, collect_at_);
+  if (!deadlines_.empty()) next = std::min(next, deadlines_.begin()->first);
+  return next;
+}
+
+void SessionCore::OnTimer(absl::Duration now, SessionEffects* effects) {
+  if (now >= collect_at_) {
+    collect_at_ = absl::InfiniteDuration();
+    std::vector<uint64_t> waiting;
+    for (uint64_t epoch : start_unsaid_) {
+      auto it = entries_.find(epoch);
+      if (it == entries_.end() || it->second.finished) continue;
+      Entry& entry = it->second;
+      if (!entry.attempt->started()) {
+        waiting.push_back(epoch);
+        continue;
+      }
+      start_ready_.push_back(epoch);
+      if (entry.soft_time_limit != absl::InfiniteDuration()) {
+        entry.deadline =
+            entry.attempt->start_monotonic() + entry.soft_time_limit;
+        deadlines_.insert({entry.deadline, epoch});
+      }
+    }
+    start_unsaid_ = std::move(waiting);
+    progress_ready_.insert(progress_ready_.end(), progress_unsaid_.begin(),
+                           progress_unsaid_.end());
+    progress_unsaid_.clear();
+    if (!start_unsaid_.empty()) collect_at_ = now + kReportDelay;
+  }
+  while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
+    Entry& entry = entries_.find(deadlines_.begin()->second)->second;
+    ForgetDeadline(&entry);
+    entry.soft_time_limit = absl::InfiniteDuration();
+    effects->cancels.push_back({entry.attempt, CancelCause::kTimeLimit,
+                                "the soft time limit has passed"});
+  }
+}
+
+// --- Leaving ---
+
+void SessionCore::Drain(SessionEffects* effects) {
+  draining_ = true;
+  GiveBackCredit(effects);
+}
+
+void SessionCore::CancelAll(std::string_view reason, SessionEffects* effects) {
+  for (uint64_t epoch : SortedEpochs()) {
+    Entry& entry = entries_.find(epoch)->second;
+    if (entry.finished) continue;
+    effects->cancels.push_back(
+        {entry.attempt, CancelCause::kDraining, std::string(reason)});
+  }
+}
+
+void SessionCore::ReturnAll(std::string_view reason) {
+  for (uint64_t epoch : SortedEpochs()) {
+    Entry& entry = entries_.find(epoch)->second;
+    if (entry.finished) continue;
+    ForgetDeadline(&entry);
+    auto stand_in = StandIn(epoch, entry.attempt->number());
+    stand_in->mutable_outcome()->mutable_returned()->set_reason(
+        std::string(reason));
+    FinishInstead(&entry, std::move(stand_in));
+  }
+}
+
+void SessionCore::GiveBackCredit(SessionEffects* effects) {
+  effects->places_freed |= options_.slots->Give(options_.broker, credit_);
+  credit_ = 0;
+}
+
+}  // namespace apium

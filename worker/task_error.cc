@@ -1,0 +1,78 @@
+#include "worker/task_error.h"
+
+#include <algorithm>
+#include <cstdint>
+
+#include "absl/strings/cord.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/types/optional.h"
+#include "common/error_reason.h"
+#include "common/strings.h"
+
+namespace apium {
+namespace {
+
+// Keys of the status payloads. They never leave the process.
+constexpr char kTypeKey[] = "apium.dev/task.failure_type";
+constexpr char kNonRetryableKey[] = "apium.dev/task.non_retryable";
+constexpr char kRetryAfterKey[] = "apium.dev/task.retry_after_nanos";
+
+// The proto's bound; more cannot be told to the broker.
+constexpr absl::Duration kRetryDelayLimit = absl::Hours(24 * 3650);
+
+}  // namespace
+
+absl::Status WithFailureType(absl::Status error, std::string_view type) {
+  if (!error.ok()) {
+    error.SetPayload(kTypeKey, absl::Cord(AbslView(type)));
+  }
+  return error;
+}
+
+absl::Status TaskError(std::string_view type, std::string_view message) {
+  return WithFailureType(absl::UnknownError(AbslView(message)), type);
+}
+
+absl::Status NonRetryable(absl::Status error) {
+  if (!error.ok()) error.SetPayload(kNonRetryableKey, absl::Cord("1"));
+  return error;
+}
+
+absl::Status RetryAfter(absl::Duration delay, absl::Status error) {
+  if (error.ok()) return error;
+  delay = std::clamp(delay, absl::ZeroDuration(), kRetryDelayLimit);
+  error.SetPayload(kRetryAfterKey,
+                   absl::Cord(absl::StrCat(absl::ToInt64Nanoseconds(delay))));
+  return error;
+}
+
+absl::Status BadArguments(std::string_view message) {
+  return NonRetryable(
+      WithFailureType(absl::InvalidArgumentError(AbslView(message)),
+                      failure_type::kBadArguments));
+}
+
+std::string FailureTypeOf(const absl::Status& error) {
+  if (absl::optional<absl::Cord> type = error.GetPayload(kTypeKey)) {
+    return std::string(*type);
+  }
+  std::string reason = ReasonOf(error);
+  if (!reason.empty()) return reason;
+  return absl::StatusCodeToString(error.code());
+}
+
+bool IsNonRetryable(const absl::Status& error) {
+  return error.GetPayload(kNonRetryableKey).has_value();
+}
+
+std::optional<absl::Duration> RetryAfterOf(const absl::Status& error) {
+  absl::optional<absl::Cord> text = error.GetPayload(kRetryAfterKey);
+  int64_t nanos = 0;
+  if (!text.has_value() || !absl::SimpleAtoi(std::string(*text), &nanos)) {
+    return std::nullopt;
+  }
+  return absl::Nanoseconds(nanos);
+}
+
+}  // namespace apium
