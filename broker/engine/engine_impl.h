@@ -77,8 +77,8 @@ class Engine::Impl {
     ReplyAddress reply;
     std::string namespace_name;
     std::string queue;
-    uint64_t ticket_limit = 0;  // ready chunks from here on are newer
-    absl::Time asked_time;
+    uint64_t ticket_limit =
+        0;  // what became ready or scheduled from here on is newer
     bool lanes_done = false;
     std::string
         timer_cursor;  // next timer row to look at; empty: from the start

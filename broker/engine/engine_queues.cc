@@ -53,8 +53,10 @@ Queue* Engine::Impl::CreateQueue(const std::string& namespace_name,
 
 absl::Time Engine::Impl::OldestReady(const Queue& queue) const {
   absl::Time oldest = absl::InfiniteFuture();
-  for (const auto& [rank, lane] : queue.ready_lanes)
+  for (const auto& [rank, lane] : queue.ready_lanes) {
+    if (lane->window.empty()) continue;
     oldest = std::min(oldest, lane->window.front()->ready_time);
+  }
   return oldest;
 }
 
@@ -168,8 +170,10 @@ absl::Status Engine::Impl::Apply(DeleteQueueCommand&& command) {
     Queue* queue = *found;
     const uint64_t tasks = queue->ready + queue->scheduled + queue->leased;
     if (command.queue == std::string(kDefaultQueue)) {
-      reply.status =
-          absl::InvalidArgumentError("the queue default cannot be deleted");
+      reply.status = WithReason(
+          absl::FailedPreconditionError(
+              "the queue default always exists and cannot be deleted"),
+          "DEFAULT_QUEUE");
     } else if (tasks > 0) {
       reply.status =
           WithReason(absl::FailedPreconditionError(absl::StrCat(
@@ -202,7 +206,6 @@ absl::Status Engine::Impl::Apply(PurgeQueueCommand&& command) {
   purge.namespace_name = std::move(command.namespace_name);
   purge.queue = std::move(command.queue);
   purge.ticket_limit = tickets_.Next();
-  purge.asked_time = now_;
   purges_.push_back(std::move(purge));
   return absl::OkStatus();
 }
@@ -290,7 +293,7 @@ absl::Status Engine::Impl::PurgeScheduled(Queue* queue, Purge* purge,
         task->state() == TaskState::kScheduled &&
         task->content().queue == queue->name &&
         task->content().namespace_name == queue->namespace_name &&
-        task->content().create_time <= purge->asked_time;
+        task->stored.ready_sequence < purge->ticket_limit;
     if (!meant) continue;
     ++purge->purged;
     APIUM_RETURN_IF_ERROR(

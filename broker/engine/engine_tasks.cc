@@ -163,7 +163,7 @@ absl::Status Engine::Impl::Accept(SubmitCommand* command, std::string key,
 absl::Status Engine::Impl::Schedule(LiveTask* task, absl::Time due) {
   task->stored.state = TaskState::kScheduled;
   task->stored.due_millis = CeilToMillis(due);
-  task->stored.ready_sequence = 0;
+  task->stored.ready_sequence = tickets_.Next();
   timers_.Add({.due_millis = task->stored.due_millis,
                .kind = TimerKind::kReady,
                .task_key = task->key});

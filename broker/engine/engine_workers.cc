@@ -233,6 +233,7 @@ absl::Status Engine::Impl::ApplyOutcome(Session* session,
                            .result = std::move(report.result),
                            .start_time = report.start_time});
     case ExecutionReport::Kind::kReturned:
+      ++task->stored.returns;
       return ReturnTask(task);
     case ExecutionReport::Kind::kFailed:
       return FailAttempt(task, std::move(report.failure), std::nullopt,
@@ -367,7 +368,8 @@ absl::StatusOr<bool> Engine::Impl::DispatchOne(Session* session) {
       lanes_.Take(task);
       leases_.Grant(task, session, now_);
       --session->credit;
-      ++(redelivery ? queue->stats.redelivered : queue->stats.delivered);
+      ++queue->stats.delivered;
+      if (redelivery) ++queue->stats.redelivered;
       queue->stats.queue_wait.Record(now_ - task->ready_time);
       Push(*session, Delivery{.content = task->stored.content,
                               .attempt = task->stored.attempt,
@@ -386,6 +388,9 @@ Lane* Engine::Impl::BestLane(const Session& session, Queue* queue) const {
   for (const auto& [rank, lane] : queue->ready_lanes) {
     if (best != nullptr && best->id.priority != rank.priority()) break;
     if (!session.type_ids.contains(rank.type_id)) continue;
+    // The head of this lane is read with the next turn: nothing that may be
+    // behind it goes first.
+    if (lane->window.empty()) return nullptr;
     const bool older = best == nullptr ||
                        IsAhead(*lane->window.front(), *best->window.front());
     if (older) best = lane;

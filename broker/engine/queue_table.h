@@ -39,8 +39,9 @@ struct Queue {
   std::string name;
   StoredQueue stored;
   std::map<LaneRank, std::unique_ptr<Lane>> lanes;
-  std::map<LaneRank, Lane*> ready_lanes;  // those with a task in their window
-  uint64_t ready = 0;                     // waiting, in memory or not
+  // Those that have tasks in their window or on disk.
+  std::map<LaneRank, Lane*> ready_lanes;
+  uint64_t ready = 0;  // waiting, in memory or not
   uint64_t scheduled = 0;
   uint64_t leased = 0;
   uint32_t sessions = 0;  // connected ones that subscribe to it

@@ -58,6 +58,7 @@ absl::Status ReadyLanes::Recover() {
         lane->count = position->count;
         lane->cold_from = position->head_sequence;
         queue->ready += lane->count;
+        UpdateReady(lane);
         WantRefill(lane);
         return true;
       });
@@ -106,7 +107,10 @@ ReadyChunk* ReadyLanes::OpenChunk(Lane* lane) {
   open->lane = lane;
   open->sequence = tickets_->Next();
   open->hot = hot;
-  if (!hot && lane->cold_from == 0) lane->cold_from = open->sequence;
+  if (!hot && lane->cold_from == 0) {
+    lane->cold_from = open->sequence;
+    UpdateReady(lane);
+  }
   lane->chunks[open->sequence] = std::move(chunk);
   lane->unwritten.push_back(open);
   return open;
@@ -180,10 +184,7 @@ void ReadyLanes::DropEntry(LiveTask* task) {
 }
 
 void ReadyLanes::AddToWindow(Lane* lane, LiveTask* task) {
-  if (lane->window.empty()) {
-    lane->queue->ready_lanes[RankOf(lane->id)] = lane;
-    ++ready_lanes_;
-  }
+  if (lane->window.empty()) ++ready_lanes_;
   if (lane->window.empty() || PlaceOf(lane->window.back()) < PlaceOf(task)) {
     lane->window.push_back(task);
   } else {
@@ -194,6 +195,7 @@ void ReadyLanes::AddToWindow(Lane* lane, LiveTask* task) {
   }
   task->in_window = true;
   window_bytes_ += task->approximate_bytes();
+  UpdateReady(lane);
 }
 
 void ReadyLanes::RemoveFromWindow(LiveTask* task) {
@@ -207,13 +209,22 @@ void ReadyLanes::RemoveFromWindow(LiveTask* task) {
   }
   task->in_window = false;
   window_bytes_ -= task->approximate_bytes();
-  if (lane->window.empty()) {
-    lane->queue->ready_lanes.erase(RankOf(lane->id));
-    --ready_lanes_;
-  }
+  if (lane->window.empty()) --ready_lanes_;
+  UpdateReady(lane);
   if (lane->cold_from != 0 &&
       lane->window.size() <= limits_.lane_window_tasks / 4)
     WantRefill(lane);
+}
+
+void ReadyLanes::UpdateReady(Lane* lane) {
+  const bool ready = !lane->window.empty() || lane->cold_from != 0;
+  if (ready == lane->listed_ready) return;
+  lane->listed_ready = ready;
+  if (ready) {
+    lane->queue->ready_lanes[RankOf(lane->id)] = lane;
+  } else {
+    lane->queue->ready_lanes.erase(RankOf(lane->id));
+  }
 }
 
 void ReadyLanes::WantRefill(Lane* lane) {
@@ -257,6 +268,7 @@ absl::Status ReadyLanes::RefillLane(Lane* lane, absl::Time now) {
   MarkDirty(lane);
   if (more) return absl::OkStatus();
   lane->cold_from = 0;
+  UpdateReady(lane);
   uint64_t live = 0;
   for (const auto& [sequence, chunk] : lane->chunks) live += chunk->live;
   if (live != lane->count) {

@@ -52,6 +52,7 @@ struct Lane {
   std::vector<ReadyChunk*>
       unwritten;  // made by this turn, in order; the last is being filled
   bool dirty = false;
+  bool listed_ready = false;  // in Queue::ready_lanes
   bool refill_wanted = false;
 };
 
@@ -108,6 +109,8 @@ class ReadyLanes {
                          absl::Time now);
   void AddToWindow(Lane* lane, LiveTask* task);
   void RemoveFromWindow(LiveTask* task);
+  // The window or what is on disk became empty, or no longer is.
+  void UpdateReady(Lane* lane);
   void WantRefill(Lane* lane);
   void DropEntry(LiveTask* task);
   void MarkDirty(Lane* lane);

@@ -37,11 +37,15 @@ absl::Status TimerIndex::TakeDue(absl::Time now, size_t limit,
                                  std::vector<TimerId>* due) {
   due->clear();
   const int64_t now_millis = absl::ToUnixMillis(now);
-  if (window_.empty() && horizon_.has_value() &&
-      horizon_->due_millis <= now_millis)
-    APIUM_RETURN_IF_ERROR(Load());
-  while (!window_.empty() && window_.begin()->due_millis <= now_millis &&
-         due->size() < limit) {
+  while (due->size() < limit) {
+    if (window_.empty()) {
+      const bool more_on_disk =
+          horizon_.has_value() && horizon_->due_millis <= now_millis;
+      if (!more_on_disk) break;
+      APIUM_RETURN_IF_ERROR(Load());
+      continue;
+    }
+    if (window_.begin()->due_millis > now_millis) break;
     due->push_back(*window_.begin());
     Remove(due->back());
   }

@@ -1,7 +1,5 @@
 #include "broker/storage/key_format.h"
 
-#include "absl/strings/str_cat.h"
-
 namespace apium::broker {
 namespace {
 
@@ -40,6 +38,14 @@ std::string LanePrefix(char kind, const LaneId& lane) {
   return key;
 }
 
+std::string PrefixedKey(char kind, std::string_view rest) {
+  std::string key;
+  key.reserve(1 + rest.size());
+  key.push_back(kind);
+  key.append(rest);
+  return key;
+}
+
 bool HasKindAndSize(std::string_view row_key, char kind, size_t size) {
   return row_key.size() == size && row_key.front() == kind;
 }
@@ -48,11 +54,15 @@ bool HasKindAndSize(std::string_view row_key, char kind, size_t size) {
 
 std::string MakeTaskKey(std::string_view namespace_name,
                         std::string_view task_id) {
-  return absl::StrCat(namespace_name, std::string_view("\0", 1), task_id);
+  std::string key;
+  key.reserve(namespace_name.size() + 1 + task_id.size());
+  key.append(namespace_name).push_back('\0');
+  key.append(task_id);
+  return key;
 }
 
 std::string TaskRowKey(std::string_view task_key) {
-  return absl::StrCat(std::string_view(&kTaskRow, 1), task_key);
+  return PrefixedKey(kTaskRow, task_key);
 }
 
 std::string ReadyRowKey(const LaneId& lane, uint64_t sequence) {
@@ -120,8 +130,7 @@ std::optional<uint64_t> NumberOfRow(std::string_view row_key) {
 
 std::string QueueRowKey(std::string_view namespace_name,
                         std::string_view queue) {
-  return absl::StrCat(std::string_view(&kQueueRow, 1), namespace_name,
-                      std::string_view("\0", 1), queue);
+  return PrefixedKey(kQueueRow, MakeTaskKey(namespace_name, queue));
 }
 
 std::optional<QueueName> QueueOfRow(std::string_view row_key) {
@@ -151,7 +160,7 @@ std::string CountRowKey(uint32_t queue_id) {
 }
 
 std::string MetaRowKey(std::string_view name) {
-  return absl::StrCat(std::string_view(&kMetaRow, 1), name);
+  return PrefixedKey(kMetaRow, name);
 }
 
 std::string RowsEnd(char row_kind) {

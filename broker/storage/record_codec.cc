@@ -25,7 +25,7 @@ absl::Time TimeFrom(int64_t nanos, absl::Time if_unset) {
   return nanos == 0 ? if_unset : absl::FromUnixNanos(nanos);
 }
 
-absl::Status Damaged(std::string_view what) {
+absl::Status Damaged(const char* what) {
   return absl::DataLossError(
       absl::StrCat("the store holds a damaged ", what, " row"));
 }

@@ -20,8 +20,10 @@ struct StoredTask {
   std::shared_ptr<const TaskContent> content;
   bool minted = false;
   TaskState state = TaskState::kQueued;  // kQueued or kScheduled
-  uint64_t ready_sequence = 0;           // kQueued
-  int64_t due_millis = 0;                // kScheduled
+  // kQueued: of the chunk that lists it. kScheduled: a ticket of when it began
+  // to wait.
+  uint64_t ready_sequence = 0;
+  int64_t due_millis = 0;  // kScheduled
   uint32_t attempt = 0;
   uint32_t failures = 0;
   uint32_t lost_leases = 0;
