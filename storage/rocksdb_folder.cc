@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "storage/disk_space.h"
 #include "storage/rocksdb_log_check.h"
 #include "storage/rocksdb_status.h"
 
@@ -21,10 +22,14 @@ namespace {
 // The manifest of a store that was made but never opened to its end.
 constexpr std::string_view kFirstManifest = "MANIFEST-000001";
 
+// Manifest, options and info log that each opening writes.
+constexpr uint64_t kOpeningBytes = 1 << 20;
+
 struct FolderFiles {
   bool has_current = false;
   bool has_tables = false;
   std::vector<std::string> logs;  // paths
+  uint64_t log_bytes = 0;
 };
 
 absl::Status FromSystemError(const std::string& path,
@@ -63,11 +68,25 @@ absl::Status ListFiles(const std::string& path, FolderFiles* files) {
     if (file.filename() == "CURRENT") files->has_current = true;
     if (!IsNumber(file.stem().string())) continue;
     if (file.extension() == ".sst") files->has_tables = true;
-    if (file.extension() == ".log") files->logs.push_back(file.string());
+    if (file.extension() == ".log") {
+      files->logs.push_back(file.string());
+      files->log_bytes += entry->file_size(error);
+    }
   }
   if (error) return FromSystemError(path, error);
   std::sort(files->logs.begin(), files->logs.end());
   return absl::OkStatus();
+}
+
+// Opening writes the rows of the logs to tables.
+absl::Status CheckSpace(const std::string& path, const FolderFiles& files) {
+  const auto space = GetDiskSpace(path);
+  if (!space.ok()) return space.status();
+  const uint64_t needed_bytes = kOpeningBytes + files.log_bytes;
+  if (space->free_bytes >= needed_bytes) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      absl::StrCat("the disk of store ", path, " is full: ", space->free_bytes,
+                   " bytes are free, opening needs ", needed_bytes));
 }
 
 }  // namespace
@@ -92,9 +111,9 @@ absl::Status MakeStoreFolder(const std::string& path) {
 
 absl::Status CheckStoreFolder(const std::string& path) {
   FolderFiles files;
-  if (absl::Status status = ListFiles(path, &files); !status.ok()) {
-    return status;
-  }
+  absl::Status status = ListFiles(path, &files);
+  if (status.ok()) status = CheckSpace(path, files);
+  if (!status.ok()) return status;
   if (!files.has_current) {
     if (!files.has_tables && files.logs.empty()) return absl::OkStatus();
     return DamagedStoreError(
@@ -113,7 +132,7 @@ absl::Status CheckStoreFolder(const std::string& path) {
     logs.push_back(manifest_path);
   }
   for (const std::string& log : logs) {
-    absl::Status status = CheckRocksDbLog(log);
+    status = CheckRocksDbLog(log);
     if (absl::IsDataLoss(status)) {
       return DamagedStoreError(path, std::string(status.message()));
     }

@@ -20,7 +20,11 @@ absl::Status MakeStoreFolder(const std::string& path);
 // as a store that is being written looks damaged. A folder in which a store was
 // never completely made is good.
 //
-// DATA_LOSS names the file. UNAVAILABLE: the disk fails.
+// Also wants as much free space as opening needs: a full disk makes RocksDB
+// fail late, and Debian's build, which has its assertions on, abort.
+//
+// DATA_LOSS names the file. RESOURCE_EXHAUSTED: not enough space. UNAVAILABLE:
+// the disk fails.
 absl::Status CheckStoreFolder(const std::string& path);
 
 }  // namespace apium

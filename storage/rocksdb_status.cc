@@ -4,15 +4,22 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "rocksdb/status.h"
 
 namespace apium {
 namespace {
 
+// RocksDB looks for a missing table under its old name last, and complains of
+// that one.
+std::string TextOf(const rocksdb::Status& status) {
+  return absl::StrReplaceAll(status.ToString(), {{".ldb", ".sst"}});
+}
+
 // RocksDB passes on most system errors as text only (strerror).
 absl::Status FromIoError(const rocksdb::Status& status,
                          const std::string& folder) {
-  const std::string text = status.ToString();
+  const std::string text = TextOf(status);
   if (status.IsNoSpace() || absl::StrContains(text, "No space left")) {
     return absl::ResourceExhaustedError(
         absl::StrCat("the disk of store ", folder,
@@ -58,22 +65,22 @@ absl::Status FromRocksDbStatus(const rocksdb::Status& status,
     case rocksdb::Status::kNotFound:
       return absl::NotFoundError("no such row");
     case rocksdb::Status::kCorruption:
-      return DamagedStoreError(folder, status.ToString());
+      return DamagedStoreError(folder, TextOf(status));
     case rocksdb::Status::kIOError:
       return FromIoError(status, folder);
     case rocksdb::Status::kInvalidArgument:
     case rocksdb::Status::kNotSupported:
       return absl::InvalidArgumentError(
-          absl::StrCat("store ", folder, ": ", status.ToString()));
+          absl::StrCat("store ", folder, ": ", TextOf(status)));
     case rocksdb::Status::kAborted:
       if (status.subcode() == rocksdb::Status::kMemoryLimit) {
         return absl::ResourceExhaustedError(
-            absl::StrCat("store ", folder, ": ", status.ToString()));
+            absl::StrCat("store ", folder, ": ", TextOf(status)));
       }
       [[fallthrough]];
     default:
       return absl::UnavailableError(
-          absl::StrCat("store ", folder, ": ", status.ToString()));
+          absl::StrCat("store ", folder, ": ", TextOf(status)));
   }
 }
 

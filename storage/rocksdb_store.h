@@ -17,7 +17,6 @@
 #include "storage/store.h"
 
 namespace rocksdb {
-class CompactionFilter;
 class DB;
 class Statistics;
 class Status;
@@ -96,9 +95,17 @@ class RocksDbStore final : public Store {
   absl::Status Compact();
 
  private:
-  RocksDbStore(std::string path,
-               std::unique_ptr<rocksdb::CompactionFilter> compaction_filter,
-               std::shared_ptr<rocksdb::Statistics> statistics,
+  class DropFilter;
+  class InsertHint;
+
+  // What the database calls back into until it is closed.
+  struct Callbacks {
+    std::shared_ptr<InsertHint> insert_hint;
+    std::unique_ptr<DropFilter> drop_filter;
+    std::shared_ptr<rocksdb::Statistics> statistics;
+  };
+
+  RocksDbStore(std::string path, Callbacks callbacks,
                std::unique_ptr<rocksdb::DB> db);
 
   // OK, or the error that ended Write and Sync.
@@ -108,10 +115,7 @@ class RocksDbStore final : public Store {
       ABSL_LOCKS_EXCLUDED(failure_mu_);
 
   const std::string path_;
-  // The database uses both of these until it is closed, so they stand before
-  // it.
-  const std::unique_ptr<rocksdb::CompactionFilter> compaction_filter_;
-  const std::shared_ptr<rocksdb::Statistics> statistics_;
+  const Callbacks callbacks_;  // outlives db_
   const std::unique_ptr<rocksdb::DB> db_;
 
   mutable absl::Mutex failure_mu_;

@@ -22,16 +22,19 @@ void StoreBatch::DeleteRange(std::string_view begin, std::string_view end) {
   AddBytes(begin);
   AddBytes(end);
   ++count_;
+  has_ranges_ = true;
 }
 
 void StoreBatch::Append(const StoreBatch& other) {
   records_.append(other.records_);
   count_ += other.count_;
+  has_ranges_ |= other.has_ranges_;
 }
 
 void StoreBatch::Clear() {
   records_.clear();
   count_ = 0;
+  has_ranges_ = false;
 }
 
 void StoreBatch::AddBytes(std::string_view bytes) {

@@ -50,6 +50,8 @@ class StoreBatch {
   void Clear();
 
   bool empty() const { return count_ == 0; }
+  // Whether a DeleteRange is among the changes.
+  bool has_ranges() const { return has_ranges_; }
   // Number of changes.
   size_t count() const { return count_; }
   // Size of the encoded changes, close to what the store's log will take for
@@ -76,6 +78,7 @@ class StoreBatch {
 
   std::string records_;
   uint32_t count_ = 0;
+  bool has_ranges_ = false;
 };
 
 template <typename Visitor>

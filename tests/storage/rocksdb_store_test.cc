@@ -126,6 +126,44 @@ TEST(RocksDbStoreTest, KeepsEverythingOverManyMemtablesAndConcurrentSyncs) {
   EXPECT_GT(store->GetStats().sst_bytes, 0);
 }
 
+// Ranges among rows of the same kind, as they also stand in the log that Open
+// replays; and enough of them for several memtables.
+TEST(RocksDbStoreTest, KeepsRowsAndRangesApart) {
+  const std::string path = NewPath();
+  const auto key = [](int row) { return absl::StrCat("row", 100000 + row); };
+  constexpr int kRows = 6000;
+  auto store = MustOpen(SmallOptions(path));
+  ASSERT_NE(store, nullptr);
+  // Each step adds ten rows and then removes the seven in the middle of the ten
+  // before them.
+  for (int row = 0; row < kRows; row += 10) {
+    StoreBatch batch;
+    for (int i = row; i < row + 10; ++i) batch.Put(key(i), "value");
+    if (row > 0) batch.DeleteRange(key(row - 9), key(row - 2));
+    batch.Put("row", key(row));
+    APIUM_ASSERT_OK(store->Write(batch));
+  }
+  std::vector<std::string> expected = {"row"};
+  for (int row = 0; row < kRows; ++row) {
+    const bool is_removed = row < kRows - 10 && row % 10 >= 1 && row % 10 <= 7;
+    if (!is_removed) expected.push_back(key(row));
+  }
+  const auto keys = [](const Store& from) {
+    std::vector<std::string> keys;
+    APIUM_EXPECT_OK(from.Scan("row", "rox", [&](auto key, auto) {
+      keys.emplace_back(key);
+      return true;
+    }));
+    return keys;
+  };
+  EXPECT_TRUE(keys(*store) == expected);
+  APIUM_ASSERT_OK(store->Sync());
+  const std::string killed = CopyFolder(path);
+  store.reset();
+  EXPECT_TRUE(keys(*MustOpen(SmallOptions(path))) == expected);
+  EXPECT_TRUE(keys(*MustOpen(SmallOptions(killed))) == expected);
+}
+
 // What is on disk while the store is open is what a kill leaves.
 TEST(RocksDbStoreTest, OpensWhatAnUnfinishedProcessHasLeft) {
   const std::string path = NewPath();

@@ -56,11 +56,27 @@ TEST(StoreBatchTest, KeepsLongKeysAndValuesWhole) {
   }
 }
 
+TEST(StoreBatchTest, KnowsWhetherItHasRanges) {
+  StoreBatch batch;
+  batch.Put("a", "1");
+  batch.Delete("a");
+  EXPECT_FALSE(batch.has_ranges());
+  StoreBatch other;
+  other.DeleteRange("a", "b");
+  EXPECT_TRUE(other.has_ranges());
+  batch.Append(other);
+  batch.Append(StoreBatch());
+  EXPECT_TRUE(batch.has_ranges());
+  batch.Clear();
+  EXPECT_FALSE(batch.has_ranges());
+}
+
 TEST(StoreBatchTest, LeavesOutRangesWithoutKeys) {
   StoreBatch batch;
   batch.DeleteRange("b", "a");
   batch.DeleteRange("a", "a");
   EXPECT_TRUE(batch.empty());
+  EXPECT_FALSE(batch.has_ranges());
   EXPECT_EQ(batch.byte_size(), 0);
 }
 
