@@ -1,0 +1,60 @@
+#include "client/task_options.h"
+
+#include <google/protobuf/text_format.h>
+#include <gtest/gtest.h>
+
+namespace apium {
+namespace {
+
+std::string Text(const v1::TaskSpec& spec) {
+  std::string text;
+  google::protobuf::TextFormat::Printer printer;
+  printer.SetSingleLineMode(true);
+  printer.PrintToString(spec, &text);
+  return text;
+}
+
+TEST(TaskOptionsTest, WhatIsNotSetIsLeftToTheServer) {
+  EXPECT_EQ(Text(ToTaskSpec({.type = "t"})), R"(type: "t" payload { } )");
+}
+
+TEST(TaskOptionsTest, EveryFieldArrives) {
+  TaskOptions options = {
+      .type = "mail.send",
+      .task_id = "id-1",
+      .queue = "mail",
+      .priority = 0,
+      .delay = absl::Milliseconds(1500),
+      .expires = absl::Hours(1),
+      .retry = {.attempts_max = 3,
+                .initial_delay = absl::Seconds(2),
+                .multiplier = 1.5,
+                .delay_max = absl::Minutes(1),
+                .jitter = 0.0,
+                .non_retryable_types = {"ValueError"}},
+      .result_ttl = absl::Hours(2),
+      .soft_time_limit = absl::Seconds(30),
+      .headers = {{"traceparent", "00-1"}},
+  };
+  options.payload.set_data("x");
+  EXPECT_EQ(
+      Text(ToTaskSpec(options)),
+      R"(task_id: "id-1" type: "mail.send" payload { data: "x" } )"
+      R"(headers { key: "traceparent" value: "00-1" } queue: "mail" priority: 0 )"
+      R"(delay { seconds: 1 nanos: 500000000 } expire_after { seconds: 3600 } )"
+      R"(retry_policy { max_attempts: 3 initial_delay { seconds: 2 } multiplier: 1.5 )"
+      R"(max_delay { seconds: 60 } jitter: 0 non_retryable_types: "ValueError" } )"
+      R"(result_ttl { seconds: 7200 } soft_time_limit { seconds: 30 } )");
+}
+
+TEST(TaskOptionsTest, TimesArrive) {
+  const v1::TaskSpec spec =
+      ToTaskSpec({.type = "t",
+                  .eta = absl::FromUnixSeconds(10),
+                  .expire_time = absl::FromUnixSeconds(20)});
+  EXPECT_EQ(spec.eta().seconds(), 10);
+  EXPECT_EQ(spec.expire_time().seconds(), 20);
+}
+
+}  // namespace
+}  // namespace apium
