@@ -17,8 +17,8 @@ void Fill(EngineHarness& h) {
   h.Submit("b");
   h.Credit("w1", 2);
   for (const char* id : {"c", "d"}) h.Submit(id);
-  h.Submit("e", {.queue = "mail"});
-  h.Submit("f", {.type = "mail"});
+  h.Submit("e", {.type = "mail"});
+  h.Submit("f", {.queue = "mail"});
   h.Submit("g", {.delay = absl::Hours(1)});
   h.Submit("h", {.delay = absl::Hours(2)});
 }
@@ -48,8 +48,8 @@ TEST(ListTasksTest, Filters) {
   EXPECT_EQ(h.List({.states = {TaskState::kScheduled, TaskState::kLeased}}),
             "a b g h");
   EXPECT_EQ(h.List({.states = {TaskState::kStarted}}), "");
-  EXPECT_EQ(h.List({.queue = "mail"}), "e");
-  EXPECT_EQ(h.List({.type = "mail"}), "f");
+  EXPECT_EQ(h.List({.queue = "mail"}), "f");
+  EXPECT_EQ(h.List({.type = "mail"}), "e");
   EXPECT_EQ(
       h.List(
           {.states = {TaskState::kQueued}, .queue = "default", .type = "job"}),

@@ -151,19 +151,39 @@ TEST(SessionTest, AResumeAfterARestartReturnsWhatNeverArrived) {
   EXPECT_EQ(h.Task("a").lost_leases, 0u);
 }
 
-TEST(SessionTest, AWorkerThatRestartsWithoutItsSessionLosesItsLeasesInTime) {
+TEST(SessionTest, AWorkerThatRestartsWithoutItsSessionLosesItsLeasesAtOnce) {
   EngineHarness h;
   h.Credit("w1", 1);
   h.Submit("a");
+  EXPECT_EQ(h.Delivered("w1"), "a#1");
   h.Disconnect("w1");
   EXPECT_EQ(h.Connect("w1"), "opened");
+  EXPECT_EQ(h.State("a"), "QUEUED");
+  EXPECT_EQ(h.Task("a").lost_leases, 1u);
   h.Credit("w1", 1);
-  h.Delivered("w1");
-  for (int i = 0; i < 4; ++i) {
-    h.Advance(absl::Seconds(10));
-    h.Heartbeat("w1");
-  }
   EXPECT_EQ(h.Delivered("w1"), "a#2");
+}
+
+TEST(SessionTest, ASilentSessionIsClosed) {
+  EngineHarness h;
+  h.Credit("w1", 1);
+  h.Submit("a");
+  h.Advance(absl::Seconds(30));
+  EXPECT_THAT(h.Told("w1"), testing::StartsWith("closed"));
+  EXPECT_EQ(h.Workers(), "");
+  // What still comes over the old stream is ignored.
+  EXPECT_EQ(h.Succeed("w1", "a"), "");
+  EXPECT_EQ(h.State("a"), "QUEUED");
+}
+
+TEST(SessionTest, TooMuchCreditClosesTheSession) {
+  EngineHarness h({.max_credit = 4});
+  h.Credit("w1", 4);
+  EXPECT_EQ(h.Told("w1"), "");
+  h.Credit("w1", 1);
+  EXPECT_THAT(h.Told("w1"), testing::StartsWith("closed INVALID_ARGUMENT"));
+  h.Submit("a");
+  EXPECT_EQ(h.Delivered("w1"), "");
 }
 
 TEST(SessionTest, AnUnknownSessionIsOpenedAnew) {

@@ -12,7 +12,9 @@ namespace {
 
 // So small that nearly everything waits on disk.
 EngineOptions TinyWindows() {
-  return {.lane_window_tasks = 3, .timer_window = 3};
+  return {.lease_duration = absl::Hours(10),
+          .lane_window_tasks = 3,
+          .timer_window = 3};
 }
 
 // "t0#1 t1#1 ..." for [from, to).
