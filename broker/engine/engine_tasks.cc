@@ -96,8 +96,10 @@ absl::Status Engine::Impl::AnswerRepeatedSubmit(const SubmitCommand& command,
     reply.create_time = found.live != nullptr
                             ? found.live->content().create_time
                             : found.finished->create_time;
-    if (Queue* queue = queues_.Find(content.namespace_name, content.queue))
-      ++queue->stats.submitted_duplicate;
+  }
+  if (Queue* queue = queues_.Find(content.namespace_name, content.queue)) {
+    ++(reply.status.ok() ? queue->stats.submitted_duplicate
+                         : queue->stats.submitted_rejected);
   }
   const bool wants_outcome = reply.status.ok() && command.report_outcome;
   AddReply(command.reply, std::move(reply));
