@@ -11,11 +11,8 @@
 #include <variant>
 
 #include "absl/time/time.h"
+#include "apium/v1/result_service.pb.h"
 #include "results/result_filter.h"
-
-namespace apium::v1 {
-class PublishOutcomesRequest;
-}  // namespace apium::v1
 
 namespace apium::results {
 
@@ -37,6 +34,7 @@ struct PublishBegin {
 struct PublishBatch {
   CallId stream;
   std::unique_ptr<v1::PublishOutcomesRequest> message;  // has `batch`
+  size_t bytes = 0;                                     // of the message
 };
 struct PublishEnd {
   CallId stream;

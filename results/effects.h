@@ -18,8 +18,8 @@ namespace apium::results {
 struct Confirmation {
   CallId stream;
   uint64_t position = 0;
-  // Messages of this stream that are dealt with since the last confirmation:
-  // so many more may be in memory.
+  // Messages of this stream, the hello included, that are dealt with since the
+  // last confirmation: so many more may be in memory.
   size_t messages_done = 0;
 };
 

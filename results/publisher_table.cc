@@ -30,6 +30,7 @@ void PublisherTable::Begin(CallId stream, const std::string& shard_id,
   shard.stream = stream;
   Stream& added = streams_[stream];
   added.shard_id = shard_id;
+  added.messages_done = 1;
   Touch(stream, &added);
 }
 
