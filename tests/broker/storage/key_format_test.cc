@@ -1,0 +1,90 @@
+#include "broker/storage/key_format.h"
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/escaping.h"
+#include "gtest/gtest.h"
+
+namespace apium::broker {
+namespace {
+
+std::string Hex(const std::string& bytes) {
+  return absl::BytesToHexString(bytes);
+}
+
+TEST(KeyFormatTest, BytesOfEveryRowStayAsTheyAre) {
+  EXPECT_EQ(Hex(TaskRowKey(MakeTaskKey("ns", "id"))), "546e73006964");
+  EXPECT_EQ(Hex(ReadyRowKey({.queue_id = 1, .type_id = 2, .priority = 255}, 3)),
+            "520000000100000002000000000000000003");
+  EXPECT_EQ(Hex(LaneRowKey({.queue_id = 1, .type_id = 2, .priority = 0})),
+            "430000000100000002ff");
+  EXPECT_EQ(Hex(TimerRowKey({.due_millis = 258,
+                             .kind = TimerKind::kExpiry,
+                             .task_key = MakeTaskKey("n", "i")})),
+            "440000000000000102026e0069");
+  EXPECT_EQ(Hex(LeaseRowKey(7)), "4c0000000000000007");
+  EXPECT_EQ(Hex(OutboxRowKey(7)), "4f0000000000000007");
+  EXPECT_EQ(Hex(QueueRowKey("n", "q")), "516e0071");
+  EXPECT_EQ(Hex(TypeRowKey(9)), "5900000009");
+  EXPECT_EQ(Hex(CountRowKey(9)), "5300000009");
+  EXPECT_EQ(Hex(MetaRowKey("ticket")), "4d7469636b6574");
+  EXPECT_EQ(Hex(EncodeNumber(0x0102030405060708)), "0102030405060708");
+}
+
+TEST(KeyFormatTest, ReadyRowsOfALaneSortInDispatchOrder) {
+  const LaneId high{.queue_id = 1, .type_id = 1, .priority = 200};
+  const LaneId low{.queue_id = 1, .type_id = 1, .priority = 100};
+  const std::vector<std::string> sorted = {
+      ReadyRowKey(high, 5), ReadyRowKey(high, 256), ReadyRowsEnd(high),
+      ReadyRowKey(low, 1)};
+  for (size_t i = 1; i < sorted.size(); ++i) {
+    EXPECT_LT(sorted[i - 1], sorted[i]) << i;
+  }
+}
+
+TEST(KeyFormatTest, TimerRowsSortByTime) {
+  const auto key = [](int64_t millis, const char* id) {
+    return TimerRowKey({.due_millis = millis, .task_key = id});
+  };
+  EXPECT_LT(key(255, "z"), key(256, "a"));
+  EXPECT_LT(key(256, "a"), key(256, "b"));
+}
+
+TEST(KeyFormatTest, KeysReadBack) {
+  const LaneId lane{.queue_id = 70000, .type_id = 3, .priority = 17};
+  EXPECT_EQ(SequenceOfReadyRow(ReadyRowKey(lane, 99)), 99u);
+  EXPECT_EQ(LaneOfLaneRow(LaneRowKey(lane)), lane);
+  const TimerId timer{.due_millis = 1234567890123,
+                      .kind = TimerKind::kReady,
+                      .task_key = MakeTaskKey("ns", "id")};
+  EXPECT_EQ(TimerOfRow(TimerRowKey(timer)), timer);
+  EXPECT_EQ(NumberOfRow(OutboxRowKey(42)), 42u);
+  const auto queue = QueueOfRow(QueueRowKey("ns", "q"));
+  ASSERT_TRUE(queue.has_value());
+  EXPECT_EQ(queue->namespace_name, "ns");
+  EXPECT_EQ(queue->queue, "q");
+  EXPECT_EQ(IdOfTypeRow(TypeRowKey(5)), 5u);
+  EXPECT_EQ(DecodeNumber(EncodeNumber(77)), 77u);
+}
+
+TEST(KeyFormatTest, DamagedKeysAreNotRead) {
+  EXPECT_FALSE(SequenceOfReadyRow("R").has_value());
+  EXPECT_FALSE(LaneOfLaneRow(LaneRowKey({}) + "x").has_value());
+  EXPECT_FALSE(TimerOfRow("D").has_value());
+  std::string timer = TimerRowKey({.due_millis = 1, .task_key = "x"});
+  timer[9] = 9;
+  EXPECT_FALSE(TimerOfRow(timer).has_value());
+  EXPECT_FALSE(NumberOfRow("O123").has_value());
+  EXPECT_FALSE(QueueOfRow("Qnozero").has_value());
+  EXPECT_FALSE(IdOfTypeRow("Y").has_value());
+  EXPECT_FALSE(DecodeNumber("short").has_value());
+}
+
+TEST(KeyFormatTest, RowsEndLiesBehindEveryRowOfTheKind) {
+  EXPECT_LT(OutboxRowKey(~uint64_t{0}), RowsEnd(kOutboxRow));
+  EXPECT_LT(TaskRowKey(std::string(100, '\xff')), RowsEnd(kTaskRow));
+}
+
+}  // namespace
+}  // namespace apium::broker
