@@ -126,42 +126,57 @@ TEST(RocksDbStoreTest, KeepsEverythingOverManyMemtablesAndConcurrentSyncs) {
   EXPECT_GT(store->GetStats().sst_bytes, 0);
 }
 
-// Ranges among rows of the same kind, as they also stand in the log that Open
-// replays; and enough of them for several memtables.
-TEST(RocksDbStoreTest, KeepsRowsAndRangesApart) {
-  const std::string path = NewPath();
+// Fills a store with rows and ranges of the same kind: each batch adds ten
+// rows, and removes the seven in the middle of the ten before them. Returns the
+// rows that should be left.
+std::vector<std::string> WriteRowsAndRanges(Store* store) {
   const auto key = [](int row) { return absl::StrCat("row", 100000 + row); };
+  std::vector<std::string> left;
   constexpr int kRows = 6000;
-  auto store = MustOpen(SmallOptions(path));
-  ASSERT_NE(store, nullptr);
-  // Each step adds ten rows and then removes the seven in the middle of the ten
-  // before them.
   for (int row = 0; row < kRows; row += 10) {
     StoreBatch batch;
     for (int i = row; i < row + 10; ++i) batch.Put(key(i), "value");
     if (row > 0) batch.DeleteRange(key(row - 9), key(row - 2));
     batch.Put("row", key(row));
-    APIUM_ASSERT_OK(store->Write(batch));
+    APIUM_EXPECT_OK(store->Write(batch));
   }
-  std::vector<std::string> expected = {"row"};
+  left.push_back("row");
   for (int row = 0; row < kRows; ++row) {
-    const bool is_removed = row < kRows - 10 && row % 10 >= 1 && row % 10 <= 7;
-    if (!is_removed) expected.push_back(key(row));
+    const bool is_in_range = row % 10 >= 1 && row % 10 <= 7;
+    if (!is_in_range || row >= kRows - 10) left.push_back(key(row));
   }
-  const auto keys = [](const Store& from) {
-    std::vector<std::string> keys;
-    APIUM_EXPECT_OK(from.Scan("row", "rox", [&](auto key, auto) {
-      keys.emplace_back(key);
-      return true;
-    }));
-    return keys;
-  };
-  EXPECT_TRUE(keys(*store) == expected);
+  return left;
+}
+
+std::vector<std::string> KeysOfRows(const Store& store) {
+  std::vector<std::string> keys;
+  APIUM_EXPECT_OK(
+      store.Scan("row", "rox", [&](std::string_view key, std::string_view) {
+        keys.emplace_back(key);
+        return true;
+      }));
+  return keys;
+}
+
+TEST(RocksDbStoreTest, KeepsRowsAndRangesApartOverManyMemtables) {
+  const RocksDbOptions options = SmallOptions(NewPath());
+  auto store = MustOpen(options);
+  ASSERT_NE(store, nullptr);
+  const std::vector<std::string> left = WriteRowsAndRanges(store.get());
+  EXPECT_TRUE(KeysOfRows(*store) == left);
+  store.reset();
+  EXPECT_TRUE(KeysOfRows(*MustOpen(options)) == left);
+}
+
+TEST(RocksDbStoreTest, KeepsRowsAndRangesApartWhenTheLogIsReplayed) {
+  const std::string path = NewPath();
+  auto store = MustOpen({.path = path});
+  ASSERT_NE(store, nullptr);
+  const std::vector<std::string> left = WriteRowsAndRanges(store.get());
+  EXPECT_TRUE(KeysOfRows(*store) == left);
   APIUM_ASSERT_OK(store->Sync());
   const std::string killed = CopyFolder(path);
-  store.reset();
-  EXPECT_TRUE(keys(*MustOpen(SmallOptions(path))) == expected);
-  EXPECT_TRUE(keys(*MustOpen(SmallOptions(killed))) == expected);
+  EXPECT_TRUE(KeysOfRows(*MustOpen({.path = killed})) == left);
 }
 
 // What is on disk while the store is open is what a kill leaves.

@@ -7,8 +7,21 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <set>
+#include <system_error>
 
 namespace apium {
+namespace {
+
+std::set<std::string> Names(const std::string& folder) {
+  std::set<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    names.insert(entry.path().filename());
+  }
+  return names;
+}
+
+}  // namespace
 
 std::string NewPath() {
   static std::atomic<int> count = 0;
@@ -20,9 +33,14 @@ std::string NewPath() {
 }
 
 std::string CopyFolder(const std::string& folder) {
-  const std::string copy = NewPath();
-  std::filesystem::copy(folder, copy);
-  return copy;
+  for (;;) {
+    const std::string copy = NewPath();
+    const std::set<std::string> before = Names(folder);
+    std::error_code error;
+    std::filesystem::copy(folder, copy, error);
+    if (!error && Names(folder) == before) return copy;
+    std::filesystem::remove_all(copy);
+  }
 }
 
 std::map<std::string, std::string> DataFiles(const std::string& folder,

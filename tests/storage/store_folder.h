@@ -10,7 +10,9 @@ namespace apium {
 // A path under TEST_TMPDIR at which there is nothing. Each call gives another.
 std::string NewPath();
 
-// A new folder with a copy of every file of `folder`.
+// A new folder with a copy of every file of `folder`. A store may be open in it
+// that is not writing, flushing or compacting: files that it removes meanwhile
+// make the copy start again.
 std::string CopyFolder(const std::string& folder);
 
 // Names and contents of the files that hold the store's data: CURRENT,
