@@ -49,9 +49,9 @@ class FingerprintBuilder {
  private:
   void Append(const void* data, size_t size);
 
-  // XXH3_state_t lives here: a heap allocation for each submit would cost more
-  // than the hash. fingerprint.cc asserts the size.
-  alignas(64) std::array<std::byte, 640> state_;
+  // XXH3_state_t lives somewhere in here, at an address that suits it: a heap
+  // allocation for each submit would cost more than the hash.
+  std::array<std::byte, 640> state_;
 };
 
 }  // namespace apium

@@ -26,9 +26,10 @@ struct Sink {
   std::shared_ptr<spdlog::logger> logger;
   std::string service;
   bool json = false;
+  const Sink* replaced = nullptr;  // keeps the earlier ones reachable
 };
 
-const Sink* MakeSink(const LogOptions& options) {
+Sink* MakeSink(const LogOptions& options) {
   auto* sink = new Sink;
   sink->service = options.service;
   sink->json = options.format == LogFormat::kJson ||
@@ -154,7 +155,9 @@ absl::StatusOr<LogFormat> ParseLogFormat(std::string_view text) {
 
 void InitLogging(const LogOptions& options) {
   SetLogLevel(options.level);
-  current_sink.store(MakeSink(options), std::memory_order_release);
+  Sink* sink = MakeSink(options);
+  sink->replaced = current_sink.load(std::memory_order_acquire);
+  current_sink.store(sink, std::memory_order_release);
 }
 
 void SetLogLevel(LogLevel level) {

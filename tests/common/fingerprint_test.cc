@@ -28,7 +28,8 @@ TEST(FingerprintTest, IsStableForEver) {
       .AddInt64(-1)
       .AddBool(true)
       .AddBytes("");
-  EXPECT_EQ(Hex(FingerprintToBytes(builder.Finish())), "56a27b45e1452bd78584f80d80734d1b");
+  EXPECT_EQ(Hex(FingerprintToBytes(builder.Finish())),
+            "56a27b45e1452bd78584f80d80734d1b");
   EXPECT_EQ(StableHash64("apium"), 9903252451702177038ull);
 }
 

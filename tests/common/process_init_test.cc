@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -35,6 +36,7 @@ TEST_F(ProcessInitTest, OpenFilesAreLimitedByTheHardLimitOnly) {
 }
 
 TEST_F(ProcessInitTest, GrpcSpeaksThroughOurLog) {
+  gpr_log_verbosity_init();  // grpc_init does it in a server
   ::testing::internal::CaptureStderr();
   gpr_log("tcp.cc", 7, GPR_LOG_SEVERITY_ERROR, "%s", "connection reset");
   const nlohmann::json line =
