@@ -1,5 +1,7 @@
 #include "broker/outbox/publish_stream.h"
 
+#include <grpcpp/channel.h>
+
 #include <utility>
 
 #include "broker/service/task_to_proto.h"

@@ -40,8 +40,11 @@ ResultForwarder::ResultForwarder(ResultForwarderOptions options,
       confirm_(std::move(confirm)),
       last_position_(options_.last_position),
       confirmed_position_(options_.confirmed_position),
-      status_(absl::UnavailableError("not connected yet")),
-      thread_([this] { Run(); }) {}
+      status_(absl::UnavailableError("not connected yet")) {}
+
+void ResultForwarder::Start() {
+  thread_ = std::thread([this] { Run(); });
+}
 
 ResultForwarder::~ResultForwarder() {
   {
@@ -49,7 +52,7 @@ ResultForwarder::~ResultForwarder() {
     stopping_ = true;
     changed_.SignalAll();
   }
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
 }
 
 void ResultForwarder::Take(OutboxEntry&& entry) {

@@ -55,7 +55,7 @@ struct ResultForwarderOptions {
 class ResultForwarder final : public OutboxSink {
  public:
   // `reader` outlives this. `confirm` is called on any thread with positions
-  // that the result service has; must not block. Starts a thread.
+  // that the result service has; must not block.
   ResultForwarder(ResultForwarderOptions options,
                   std::shared_ptr<grpc::Channel> channel,
                   const StoreReader* reader,
@@ -65,6 +65,10 @@ class ResultForwarder final : public OutboxSink {
   ~ResultForwarder() override;
   ResultForwarder(const ResultForwarder&) = delete;
   ResultForwarder& operator=(const ResultForwarder&) = delete;
+
+  // Once. From now on outcomes are published, on a thread of its own; those
+  // that were taken before, too.
+  void Start();
 
   // As OutboxSink says.
   void Take(OutboxEntry&& entry) override ABSL_LOCKS_EXCLUDED(mu_);

@@ -32,7 +32,7 @@ class OpenCalls {
   void Add(const std::shared_ptr<OpenCall>& call) ABSL_LOCKS_EXCLUDED(mu_);
   void Remove(const OpenCall* call) ABSL_LOCKS_EXCLUDED(mu_);
 
-  // `status` is not OK. Once.
+  // `status` is not OK.
   void EndAll(const absl::Status& status) ABSL_LOCKS_EXCLUDED(mu_);
 
   size_t count() const ABSL_LOCKS_EXCLUDED(mu_);

@@ -166,4 +166,9 @@ size_t Mailbox::commands() const {
   return commands_;
 }
 
+bool Mailbox::full() const {
+  absl::MutexLock lock(&mu_);
+  return !HasRoom(1, 0, MailboxShare::kOrdinary);
+}
+
 }  // namespace apium::broker

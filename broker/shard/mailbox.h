@@ -100,6 +100,8 @@ class Mailbox {
   // Any thread.
   bool closed() const ABSL_LOCKS_EXCLUDED(mu_);
   size_t commands() const ABSL_LOCKS_EXCLUDED(mu_);
+  // Whether a small ordinary command would be refused now.
+  bool full() const ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
   bool HasRoom(size_t commands, size_t bytes, MailboxShare share) const
