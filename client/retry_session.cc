@@ -55,14 +55,19 @@ std::optional<absl::Duration> RetrySession::NextDelay(
     return std::nullopt;
   }
   if (now + delay >= deadline_) return std::nullopt;
+  last_retried_ = status;
   return delay;
 }
 
 absl::Status RetrySession::Annotate(const absl::Status& status) const {
   if (status.ok() || attempts_ < 2) return status;
-  absl::Status annotated(status.code(), StrCat(status.message(), " (after ",
-                                               attempts_, " attempts)"));
-  status.ForEachPayload(
+  const bool cut_short = kind_ == CallKind::kIdempotent &&
+                         status.code() == absl::StatusCode::kDeadlineExceeded &&
+                         ReasonOf(status).empty();
+  const absl::Status& cause = cut_short ? last_retried_ : status;
+  absl::Status annotated(cause.code(), StrCat(cause.message(), " (after ",
+                                              attempts_, " attempts)"));
+  cause.ForEachPayload(
       [&annotated](absl::string_view type_url, const absl::Cord& payload) {
         annotated.SetPayload(type_url, payload);
       });

@@ -34,8 +34,9 @@ class RetrySession {
                                           absl::Time now,
                                           absl::BitGenRef random);
 
-  // `status`, which ended the call, with the number of attempts in its message
-  // if there were several.
+  // What to tell the caller when `status` ended the call: with the number of
+  // attempts if there were several. A call whose last attempt was cut short by
+  // the deadline tells what kept the earlier ones from succeeding.
   absl::Status Annotate(const absl::Status& status) const;
 
   absl::Time deadline() const { return deadline_; }
@@ -44,6 +45,7 @@ class RetrySession {
   const ClientRetryOptions options_;
   const CallKind kind_;
   const absl::Time deadline_;
+  absl::Status last_retried_;
   int attempts_ = 0;
   int failures_in_a_row_ = 0;
 };

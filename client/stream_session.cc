@@ -363,12 +363,17 @@ void StreamSession::OnReadsEnded() {
   wire->RemoveHold();
 }
 
-void StreamSession::OnWireDone(std::unique_ptr<Wire>, absl::Status status) {
+void StreamSession::OnWireDone(std::unique_ptr<Wire> wire,
+                               absl::Status status) {
   StreamInterruption interruption;
   absl::Duration delay;
   {
     absl::MutexLock lock(&mu_);
     wire_ = nullptr;
+    // Its context holds the channel. The last holder of a channel must not be
+    // one of gRPC's threads, which would then wait for its own end; so this one
+    // lets go before the owner of the session can.
+    wire.reset();
     const bool interrupted = std::exchange(open_, false);
     if (closing_ || (finishing_ && Settled())) {
       changed_.SignalAll();

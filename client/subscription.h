@@ -133,6 +133,11 @@ class Subscription final : public CancellableCall {
   }
 
   void Finish(const absl::Status& status) {
+    {
+      // As in AsyncCall: the context lets go of its channel first.
+      absl::MutexLock lock(&mu_);
+      reader_.reset();
+    }
     done_(status);
     calls_->Leave(this);
     delete this;

@@ -164,6 +164,13 @@ class AsyncCall final : public CancellableCall {
   }
 
   void Finish(absl::StatusOr<Response> result) {
+    {
+      // A context holds its channel. The last holder of a channel must not be
+      // one of gRPC's threads, which would then wait for its own end; so this
+      // one lets go before the owner of `calls_` can.
+      absl::MutexLock lock(&mu_);
+      context_.reset();
+    }
     done_(std::move(result));
     calls_->Leave(this);
     delete this;

@@ -135,5 +135,27 @@ TEST_F(RetrySessionTest, TheMessageSaysHowManyAttemptsFailedAndKeepsTheReason) {
   EXPECT_EQ(ReasonOf(session.Annotate(status)), "SHUTTING_DOWN");
 }
 
+TEST_F(RetrySessionTest,
+       ADeadlineThatCutsAnAttemptShortDoesNotHideWhatWasWrong) {
+  RetrySession session = Session(CallKind::kIdempotent);
+  Fail(session,
+       WithReason(absl::UnavailableError("starting"), reason::kShuttingDown));
+  const absl::Status cut = absl::DeadlineExceededError("Deadline Exceeded");
+  EXPECT_EQ(Fail(session, cut), std::nullopt);
+  EXPECT_EQ(session.Annotate(cut).ToString(),
+            session
+                .Annotate(WithReason(absl::UnavailableError("starting"),
+                                     reason::kShuttingDown))
+                .ToString());
+}
+
+TEST_F(RetrySessionTest, AWaitThatRanOutStaysAWaitThatRanOut) {
+  RetrySession session = Session(CallKind::kWait);
+  Fail(session, absl::UnavailableError("starting"));
+  const absl::Status cut = absl::DeadlineExceededError("Deadline Exceeded");
+  EXPECT_EQ(Fail(session, cut, kStart + absl::Seconds(20)), std::nullopt);
+  EXPECT_EQ(session.Annotate(cut).code(), absl::StatusCode::kDeadlineExceeded);
+}
+
 }  // namespace
 }  // namespace apium
