@@ -141,23 +141,26 @@ TEST(RpcServerTest, HealthFollowsReadiness) {
   EXPECT_THAT(CheckHealth(channel, "liveness"), IsOkAndHolds(true));
 }
 
-// A reactor that ends only when its call is cancelled.
+// One call, which ends only when it is cancelled.
 class HangingService final : public v1::ServerService::CallbackService {
  public:
   grpc::ServerUnaryReactor* GetServerInfo(grpc::CallbackServerContext*,
                                           const v1::GetServerInfoRequest*,
                                           v1::GetServerInfoResponse*) override {
-    class Reactor final : public grpc::ServerUnaryReactor {
-     public:
-      void OnCancel() override { Finish(grpc::Status::CANCELLED); }
-      void OnDone() override { delete this; }
-    };
-    auto* reactor = new Reactor;
-    if (!started.HasBeenNotified()) started.Notify();
-    return reactor;
+    started.Notify();
+    return &reactor_;
   }
 
   absl::Notification started;
+
+ private:
+  class Reactor final : public grpc::ServerUnaryReactor {
+   public:
+    void OnCancel() override { Finish(grpc::Status::CANCELLED); }
+    void OnDone() override {}
+  };
+
+  Reactor reactor_;
 };
 
 TEST(RpcServerTest, ShutdownCancelsWhatOutlastsTheGrace) {
