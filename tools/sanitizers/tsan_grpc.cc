@@ -82,4 +82,18 @@ grpc_event grpc_completion_queue_pluck(grpc_completion_queue* queue, void* tag,
   return event;
 }
 
+// grpc::internal::ServerCallbackCall::ScheduleOnDone(bool): whoever drops the
+// last of a call's references runs OnDone and destroys the call. Some are
+// dropped in gRPC's headers, where the sanitizer sees the atomic, and some in
+// the library, where it does not: the last one takes what the others left. The
+// counter follows the virtual table and one other counter.
+void ApiumScheduleOnDone(char* call, bool inline_ondone) __asm__(
+    "_ZN4grpc8internal18ServerCallbackCall14ScheduleOnDoneEb");
+
+void ApiumScheduleOnDone(char* call, bool inline_ondone) {
+  APIUM_SYMBOL("_ZN4grpc8internal18ServerCallbackCall14ScheduleOnDoneEb");
+  __tsan_acquire(call + sizeof(void*) + sizeof(int));
+  apium::CallSymbol<void>(symbol, call, inline_ondone);
+}
+
 }  // extern "C"
