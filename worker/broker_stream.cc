@@ -254,13 +254,16 @@ void BrokerStream::OnFinished(
     absl::Span<const std::shared_ptr<Attempt>> attempts) {
   SessionEffects effects;
   Call* call = nullptr;
+  bool changed = false;
   {
     absl::MutexLock lock(&mu_);
     core_.OnFinished(attempts, &effects);
     call = PrepareWrite();
+    changed = draining_ && core_.running() == 0;
   }
   if (call != nullptr) call->StartWrite(&request_);
   CarryOut(&effects);
+  if (changed) options_.changed();
 }
 
 void BrokerStream::OnProgress(const Attempt& attempt) {
@@ -392,6 +395,11 @@ bool BrokerStream::idle() const {
 size_t BrokerStream::held() const {
   absl::MutexLock lock(&mu_);
   return core_.held();
+}
+
+size_t BrokerStream::running() const {
+  absl::MutexLock lock(&mu_);
+  return core_.running();
 }
 
 absl::Status BrokerStream::last_error() const {

@@ -43,7 +43,7 @@ struct BrokerStreamOptions {
   std::function<void()> places_freed;
   // An operator wants the worker to drain.
   std::function<void()> drain_requested;
-  // connected() or idle() may have changed.
+  // connected() may have changed, or, in a drain, idle() or running().
   std::function<void()> changed;
 };
 
@@ -80,6 +80,8 @@ class BrokerStream final : public AttemptOwner {
   // knows.
   bool idle() const ABSL_LOCKS_EXCLUDED(mu_);
   size_t held() const ABSL_LOCKS_EXCLUDED(mu_);
+  // Leases of these whose attempt is not over.
+  size_t running() const ABSL_LOCKS_EXCLUDED(mu_);
   // Why the last stream ended; OK if none did.
   absl::Status last_error() const ABSL_LOCKS_EXCLUDED(mu_);
   const std::string& target() const { return options_.target; }

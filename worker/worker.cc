@@ -219,6 +219,8 @@ class Worker::Impl {
   void DrainStreams();
   // Wakes WaitFor.
   void NoteChange() ABSL_LOCKS_EXCLUDED(mu_);
+  // Nothing runs.
+  bool AllStopped() const;
   // No stream holds a lease.
   bool AllIdle() const;
   // The same of those that are connected: the others cannot acknowledge.
@@ -304,6 +306,11 @@ void Worker::Impl::DrainStreams() {
   for (const auto& stream : streams_) stream->Drain();
 }
 
+bool Worker::Impl::AllStopped() const {
+  return std::all_of(streams_.begin(), streams_.end(),
+                     [](const auto& stream) { return stream->running() == 0; });
+}
+
 bool Worker::Impl::AllIdle() const {
   return std::all_of(streams_.begin(), streams_.end(),
                      [](const auto& stream) { return stream->idle(); });
@@ -358,10 +365,9 @@ absl::Status Worker::Impl::Drain(absl::Duration grace) {
 
   constexpr std::string_view kReason = "draining";
   for (const auto& stream : streams_) stream->CancelAll(kReason);
-  if (WaitFor(&Impl::AllIdle, absl::Now() + kObeyTime)) {
-    return absl::OkStatus();
+  if (!WaitFor(&Impl::AllStopped, absl::Now() + kObeyTime)) {
+    for (const auto& stream : streams_) stream->ReturnAll(kReason);
   }
-  for (const auto& stream : streams_) stream->ReturnAll(kReason);
   WaitFor(&Impl::AllSettled, absl::Now() + kAcknowledgeTime);
   size_t held = 0;
   for (const auto& stream : streams_) held += stream->held();
