@@ -1,7 +1,8 @@
 #!/bin/bash
 # Checks the lock annotations (ABSL_GUARDED_BY and the like) of our C++ with clang's -Wthread-safety; g++ ignores them.
 #
-# Usage: tools/thread_safety.sh [FILE.cc...]     default: every .cc file of the project
+# Usage: tools/thread_safety.sh [FILE.cc...]     default: every .cc file that has to do with a lock, its own or that of a
+#                                                header that it includes
 # Needs the generated protos: builds them first.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -9,7 +10,13 @@ source tools/environment.sh
 
 files=("$@")
 if [ "${#files[@]}" -eq 0 ]; then
-  mapfile -t files < <(git ls-files --cached --others --exclude-standard '*.cc' | grep -v '^tools/sanitizers/')
+  annotated='absl::Mutex|ABSL_(GUARDED_BY|PT_GUARDED_BY|[A-Z_]*LOCKS?_(REQUIRED|EXCLUDED)|LOCKS_EXCLUDED)'
+  # A line '#include "header"' for each header with annotations, as patterns for grep.
+  includes="$(git grep --untracked -lE "${annotated}" -- '*.h' | sed 's/.*/#include "&"/')"
+  mapfile -t files < <({
+    git grep --untracked -lE "${annotated}" -- '*.cc'
+    git grep --untracked -lF -e "${includes}" -- '*.cc'
+  } | grep -v '^tools/sanitizers/' | sort -u)
 fi
 
 run_bazel build //protos/... </dev/null 2>/dev/null
