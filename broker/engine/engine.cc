@@ -51,11 +51,10 @@ absl::Status Engine::Impl::Recover(absl::Time now) {
   APIUM_RETURN_IF_ERROR(outbox_.Recover());
   APIUM_RETURN_IF_ERROR(lanes_.Recover());
   APIUM_RETURN_IF_ERROR(RecoverLeases(now));
-  if (new_store_) {
-    turn_.writes.Put(MetaRowKey(kMetaShardId), shard_id_);
-    tickets_
-        .Next();  // reserves the first block, which marks the store as not new
-  }
+  // Reserves a block of its own for each start: marks the store as not new, and
+  // gives the next start other random numbers (which make ids) than this one.
+  tickets_.Next();
+  if (new_store_) turn_.writes.Put(MetaRowKey(kMetaShardId), shard_id_);
   for (const std::string& namespace_name : options_.namespaces) {
     const std::string name(kDefaultQueue);
     if (queues_.Find(namespace_name, name) == nullptr)
@@ -127,6 +126,10 @@ absl::Status Engine::Impl::RunDueTimers() {
     if (due[i].kind == TimerKind::kReady) {
       if (task->stored.state != TaskState::kScheduled) continue;
       APIUM_ASSIGN_OR_RETURN(Lane * lane, lanes_.LaneOf(*task));
+      if (Purge* purge = PurgeOf(*task)) {
+        APIUM_RETURN_IF_ERROR(PurgeTask(task, purge));
+        continue;
+      }
       queues_.AddScheduled(lane->queue, -1);
       APIUM_RETURN_IF_ERROR(lanes_.Enqueue(task, now_));
       NotifyWatchers(*task);

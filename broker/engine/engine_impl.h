@@ -168,6 +168,9 @@ class Engine::Impl {
   QueueInfo InfoOf(const Queue& queue) const;
   absl::Time OldestReady(const Queue& queue) const;
   absl::Status RunPurges();
+  // The purge that is to cancel the task, which is scheduled; null: none.
+  Purge* PurgeOf(const LiveTask& task);
+  absl::Status PurgeTask(LiveTask* task, Purge* purge);
   absl::StatusOr<bool> PurgeSome(Purge* purge);
   absl::Status PurgeLanes(Queue* queue, Purge* purge, size_t* budget);
   absl::Status PurgeScheduled(Queue* queue, Purge* purge, size_t* budget,

@@ -219,6 +219,25 @@ absl::Status Engine::Impl::RunPurges() {
   return absl::OkStatus();
 }
 
+Engine::Impl::Purge* Engine::Impl::PurgeOf(const LiveTask& task) {
+  for (Purge& purge : purges_) {
+    if (task.content().queue == purge.queue &&
+        task.content().namespace_name == purge.namespace_name &&
+        task.stored.ready_sequence < purge.ticket_limit)
+      return &purge;
+  }
+  return nullptr;
+}
+
+absl::Status Engine::Impl::PurgeTask(LiveTask* task, Purge* purge) {
+  ++purge->purged;
+  Failure reason{
+      .type = "apium.Purged",
+      .message = absl::StrCat("queue ", purge->queue, " was purged")};
+  return Finish(task,
+                {.state = TaskState::kCancelled, .failure = std::move(reason)});
+}
+
 absl::StatusOr<bool> Engine::Impl::PurgeSome(Purge* purge) {
   Queue* queue = queues_.Find(purge->namespace_name, purge->queue);
   if (queue == nullptr) return true;
@@ -233,18 +252,12 @@ absl::StatusOr<bool> Engine::Impl::PurgeSome(Purge* purge) {
 
 absl::Status Engine::Impl::PurgeLanes(Queue* queue, Purge* purge,
                                       size_t* budget) {
-  const Failure reason{
-      .type = "apium.Purged",
-      .message = absl::StrCat("queue ", queue->name, " was purged")};
   for (const auto& [rank, lane] : queue->lanes) {
     while (!lane->window.empty() &&
            lane->window.front()->stored.ready_sequence < purge->ticket_limit) {
       if (*budget == 0) return absl::OkStatus();
       --*budget;
-      ++purge->purged;
-      APIUM_RETURN_IF_ERROR(
-          Finish(lane->window.front(),
-                 {.state = TaskState::kCancelled, .failure = reason}));
+      APIUM_RETURN_IF_ERROR(PurgeTask(lane->window.front(), purge));
     }
     // What is on disk comes into the window with the next turn.
     const bool more_on_disk =
@@ -284,9 +297,6 @@ absl::Status Engine::Impl::PurgeScheduled(Queue* queue, Purge* purge,
   APIUM_RETURN_IF_ERROR(decoded);
   std::vector<LiveTask*> tasks;
   APIUM_RETURN_IF_ERROR(tasks_.LoadAll(keys, &tasks));
-  const Failure reason{
-      .type = "apium.Purged",
-      .message = absl::StrCat("queue ", queue->name, " was purged")};
   for (LiveTask* task : tasks) {
     const bool meant =
         task != nullptr && !task->finished() &&
@@ -294,10 +304,7 @@ absl::Status Engine::Impl::PurgeScheduled(Queue* queue, Purge* purge,
         task->content().queue == queue->name &&
         task->content().namespace_name == queue->namespace_name &&
         task->stored.ready_sequence < purge->ticket_limit;
-    if (!meant) continue;
-    ++purge->purged;
-    APIUM_RETURN_IF_ERROR(
-        Finish(task, {.state = TaskState::kCancelled, .failure = reason}));
+    if (meant) APIUM_RETURN_IF_ERROR(PurgeTask(task, purge));
   }
   return absl::OkStatus();
 }

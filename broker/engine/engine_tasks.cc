@@ -150,6 +150,8 @@ absl::Status Engine::Impl::Accept(SubmitCommand* command, std::string key,
   StoredTask stored;
   stored.content = std::move(command->content);
   stored.minted = minted;
+  // The journal may still list a lease of a forgotten task of the same id.
+  if (!minted) stored.last_epoch = tickets_.Peek() - 1;
   LiveTask* task = tasks_.Add(std::move(key), std::move(stored));
   if (content.eta > now_) {
     APIUM_RETURN_IF_ERROR(Schedule(task, content.eta));

@@ -87,7 +87,8 @@ EngineHarness::EngineHarness(const EngineOptions& options)
     : driver_(options, absl::FromUnixSeconds(1'700'000'000)) {
   driver_.set_turn_observer([this](const Effects& effects) {
     absl::StrAppend(&trace_, "at ", absl::ToUnixNanos(now()), "\n",
-                    EffectsText(effects));
+                    EffectsText(effects), "writes ",
+                    std::string(effects.writes.records()), "\n");
     for (const OutboxEntry& entry : effects.outbox) {
       EXPECT_EQ(entry.position, last_outbox_position_ + 1) << "outbox gap";
       EXPECT_FALSE(entry.outcomes.empty());

@@ -64,6 +64,61 @@ std::string OutcomeText(const Outcome& outcome) {
       " finish=", absl::ToUnixNanos(outcome.finish_time));
 }
 
+std::string LeaseText(const LeaseName& lease) {
+  return absl::StrCat(lease.task_id, "#", lease.attempt, "@", lease.epoch);
+}
+
+std::string SubmitText(const SubmitCommand& command) {
+  const TaskContent& content = *command.content;
+  std::string text = absl::StrCat(
+      "submit ", content.task_id, " tag=", command.reply.tag,
+      " type=", content.type, " queue=", content.queue,
+      " priority=", content.priority,
+      " max_attempts=", content.retry_policy.max_attempts,
+      " max_lost_leases=", content.retry_policy.max_lost_leases,
+      " backoff=", absl::FormatDuration(content.retry_policy.initial_delay));
+  if (command.delay.has_value()) {
+    absl::StrAppend(&text, " delay=", absl::FormatDuration(*command.delay));
+  }
+  if (content.eta != absl::InfinitePast()) {
+    absl::StrAppend(&text, " eta=", absl::ToUnixNanos(content.eta));
+  }
+  if (command.expire_after.has_value()) {
+    absl::StrAppend(
+        &text, " expire_after=", absl::FormatDuration(*command.expire_after));
+  }
+  return text;
+}
+
+std::string OpenText(const OpenSessionCommand& command) {
+  std::string text =
+      absl::StrCat("open ", command.worker_id, " session=", command.session_id,
+                   " types=", absl::StrJoin(command.task_types, ","),
+                   " queues=", absl::StrJoin(command.queues, ","), " held=");
+  for (const LeaseName& lease : command.held_leases) {
+    absl::StrAppend(&text, LeaseText(lease), " ");
+  }
+  return text;
+}
+
+std::string ReportText(const WorkerReportCommand& command) {
+  static const char* const kKinds[] = {"succeeded", "failed", "cancelled",
+                                       "returned", "retry"};
+  std::string text = absl::StrCat("report credit=", command.credit,
+                                  command.draining ? " draining" : "");
+  for (const StartedReport& report : command.started) {
+    absl::StrAppend(&text, " started ", LeaseText(report.lease));
+  }
+  for (const ProgressReport& report : command.progress) {
+    absl::StrAppend(&text, " progress ", LeaseText(report.lease));
+  }
+  for (const ExecutionReport& report : command.outcomes) {
+    absl::StrAppend(&text, " ", kKinds[static_cast<int>(report.kind)], " ",
+                    LeaseText(report.lease));
+  }
+  return text;
+}
+
 std::string PushText(const WorkerPush& push) {
   return std::visit(
       Overloaded{
@@ -137,7 +192,10 @@ std::string ReplyText(const Reply& reply) {
       Overloaded{
           [](const SubmitReply& submit) { return StatusText(submit.status); },
           [](const OutcomeReply& outcome) {
-            return absl::StrCat("outcome=", StateName(outcome.outcome->state));
+            return outcome.outcome == nullptr
+                       ? std::string("outcome=elsewhere")
+                       : absl::StrCat("outcome=",
+                                      StateName(outcome.outcome->state));
           },
           [](const TaskReply& task) { return TaskText(task); },
           [](const TaskPageReply& page) { return PageText(page); },
@@ -165,6 +223,71 @@ std::string ReplyText(const Reply& reply) {
       reply.body);
 }
 
+std::string CommandText(const Command& command) {
+  return std::visit(
+      Overloaded{
+          [](const SubmitCommand& submit) { return SubmitText(submit); },
+          [](const WorkerReportCommand& report) { return ReportText(report); },
+          [](const GetTaskCommand& get) {
+            return absl::StrCat("get ", get.task_id, " tag=", get.reply.tag);
+          },
+          [](const WaitTaskCommand& wait) {
+            return absl::StrCat("wait ", wait.task_id, " tag=", wait.reply.tag);
+          },
+          [](const WatchTaskCommand& watch) {
+            return absl::StrCat("watch ", watch.task_id,
+                                " tag=", watch.reply.tag);
+          },
+          [](const ForgetSinkCommand&) { return std::string("forget a sink"); },
+          [](const CancelTaskCommand& cancel) {
+            return absl::StrCat("cancel ", cancel.task_id,
+                                " tag=", cancel.reply.tag);
+          },
+          [](const ListTasksCommand& list) {
+            return absl::StrCat("list tasks, tag=", list.reply.tag);
+          },
+          [](const OpenSessionCommand& open) { return OpenText(open); },
+          [](const SessionDisconnectedCommand&) {
+            return std::string("a stream broke");
+          },
+          [](const ListWorkersCommand& list) {
+            return absl::StrCat("list workers, tag=", list.reply.tag);
+          },
+          [](const DrainWorkerCommand& drain) {
+            return absl::StrCat("drain ", drain.worker_id);
+          },
+          [](const CreateQueueCommand& create) {
+            return absl::StrCat("create queue ", create.queue,
+                                " tag=", create.reply.tag);
+          },
+          [](const UpdateQueueCommand& update) {
+            return absl::StrCat(
+                "update queue ", update.queue, " tag=", update.reply.tag,
+                update.paused.value_or(false) ? " paused" : "",
+                update.submit_paused.value_or(false) ? " submit_paused" : "");
+          },
+          [](const GetQueueCommand& get) {
+            return absl::StrCat("get queue ", get.queue,
+                                " tag=", get.reply.tag);
+          },
+          [](const ListQueuesCommand&) { return std::string("list queues"); },
+          [](const DeleteQueueCommand& erase) {
+            return absl::StrCat("delete queue ", erase.queue,
+                                " tag=", erase.reply.tag);
+          },
+          [](const PurgeQueueCommand& purge) {
+            return absl::StrCat("purge queue ", purge.queue,
+                                " tag=", purge.reply.tag);
+          },
+          [](const OutboxConfirmedCommand& confirmed) {
+            return absl::StrCat("confirm outbox ", confirmed.position);
+          },
+          [](const SetAdmissionCommand&) { return std::string("admission"); },
+          [](const GetStatsCommand&) { return std::string("get stats"); },
+      },
+      command);
+}
+
 std::string EffectsText(const Effects& effects) {
   std::string text;
   for (const AddressedReply& reply : effects.replies) {
@@ -180,8 +303,6 @@ std::string EffectsText(const Effects& effects) {
       absl::StrAppend(&text, "  ", OutcomeText(*outcome), "\n");
     }
   }
-  absl::StrAppend(&text, "writes ", effects.writes.count(), " ",
-                  std::string(effects.writes.records()), "\n");
   return text;
 }
 

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "broker/engine/command.h"
 #include "broker/engine/effects.h"
 #include "broker/engine/task.h"
 
@@ -18,12 +19,17 @@ const char* StateName(TaskState state);
 
 // A submit: "OK" or the error. A task: its state, "FINISHED" or "UNKNOWN"
 // where the result service is to be asked, or the error. An outcome:
-// "outcome=FAILED". A page: ids, and " ..." when there is more. A queue:
-// "ready=2 scheduled=1 leased=0". A purge: "purged 3". Workers:
-// "w1 connected credit=1 leases=0; w2 detached draining credit=0 leases=2".
+// "outcome=FAILED", or "outcome=elsewhere". A page: ids, and " ..." when there
+// is more. A queue: "ready=2 scheduled=1 leased=0". A purge: "purged 3".
+// Workers: "w1 connected credit=1 leases=0; w2 detached draining credit=0
+// leases=2".
 std::string ReplyText(const Reply& reply);
 
-// All that an effect says, in one line each, for comparing two runs.
+// A command in one line.
+std::string CommandText(const Command& command);
+
+// Replies, pushes and outcomes in one line each, for people and for comparing
+// two runs. Not the writes, which are bytes.
 std::string EffectsText(const Effects& effects);
 
 }  // namespace apium::broker

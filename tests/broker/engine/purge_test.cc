@@ -85,6 +85,23 @@ TEST(PurgeTest, OtherCommandsAreServedBetweenItsTurns) {
   EXPECT_EQ(h.Delivered("w1"), "new1#1");
 }
 
+TEST(PurgeTest, TakesTasksWhoseTimeComesWhileItGoesOn) {
+  EngineHarness h;
+  for (int i = 0; i < 5000; ++i) h.Submit(absl::StrCat("r", i));
+  h.Submit("scheduled", {.delay = absl::Seconds(10)});
+  h.Credit("w1", 1);
+  int purge = 0;
+  h.WithoutSettling([&] {
+    purge = h.Send(
+        PurgeQueueCommand{.namespace_name = "default", .queue = "default"});
+    EXPECT_TRUE(h.driver().wants_turn());
+    h.Jump(absl::Seconds(10));
+  });
+  EXPECT_EQ(h.Answers(purge), "purged 5000");
+  EXPECT_EQ(h.State("scheduled"), "CANCELLED");
+  EXPECT_EQ(h.Queue(), "ready=0 scheduled=0 leased=1");
+}
+
 TEST(PurgeTest, TasksThatWaitForTheirRetryAreCancelled) {
   EngineHarness h;
   h.Credit("w1", 1);

@@ -141,6 +141,24 @@ TEST(RecoveryTest, OneLeaseOfManyOfATurnEndsAndTheOthersSurvive) {
   EXPECT_EQ(h.State("c"), "SCHEDULED");
 }
 
+// The journal row of a turn stays while one of its leases lives.
+TEST(RecoveryTest, AnIdThatIsUsedAgainDoesNotInheritAnOldLease) {
+  EngineHarness h({.lease_duration = absl::Hours(10),
+                   .finished_retention = absl::Seconds(1)});
+  h.Submit("a");
+  h.Submit("b");
+  h.Credit("w1", 2);
+  EXPECT_EQ(h.Delivered("w1"), "a#1 b#1");
+  h.Succeed("w1", "a");
+  h.ConfirmOutbox(1);
+  h.Advance(absl::Seconds(2));
+  EXPECT_EQ(h.Submit("a", {.data = "new"}), "OK");
+  h.Restart();
+  EXPECT_EQ(h.State("a"), "QUEUED");
+  EXPECT_EQ(h.Task("a").attempt, 0u);
+  EXPECT_EQ(h.State("b"), "LEASED");
+}
+
 TEST(RecoveryTest, AStoreOfAnotherMakeIsRefused) {
   MemoryStore store;
   StoreBatch batch;

@@ -32,6 +32,17 @@ TEST(SubmitTest, MintedIdsDifferAfterARestart) {
   EXPECT_EQ(h.Queue(), "ready=2 scheduled=0 leased=0");
 }
 
+TEST(SubmitTest, MintedIdsOfScheduledTasksDifferAfterARestart) {
+  EngineHarness h;
+  h.Restart();
+  h.Submit("", {.delay = absl::Hours(1)});
+  const std::string first = h.last_task_id();
+  h.Restart();
+  h.Submit("", {.delay = absl::Hours(1)});
+  EXPECT_NE(h.last_task_id(), first);
+  EXPECT_EQ(h.Queue(), "ready=0 scheduled=2 leased=0");
+}
+
 TEST(SubmitTest, SaysWhenItAccepted) {
   EngineHarness h;
   h.Submit("a");

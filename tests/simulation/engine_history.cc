@@ -1,0 +1,652 @@
+#include "tests/simulation/engine_history.h"
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "tests/support/engine_text.h"
+
+namespace apium::broker {
+namespace {
+
+constexpr int kWorkers = 3;
+constexpr int kTaskIds = 24;
+constexpr int kSettleTurnsMax = 5000;
+constexpr int kCompletionRoundsMax = 3000;
+
+const char* const kTypes[] = {"job", "mail"};
+const uint8_t kPriorities[] = {1, 100, 100, 200};
+
+// FNV-1a.
+void AddToHash(const std::string& text, uint64_t* hash) {
+  for (const char c : text) {
+    *hash = (*hash ^ static_cast<unsigned char>(c)) * 1099511628211u;
+  }
+}
+
+// The engine fills in a submit's content, the model makes its own.
+Command CopyForModel(const Command& command) {
+  Command copy = command;
+  if (auto* submit = std::get_if<SubmitCommand>(&copy)) {
+    submit->content = std::make_shared<TaskContent>(*submit->content);
+  }
+  return copy;
+}
+
+}  // namespace
+
+// Whoever called. Pages of lists are kept for ListAllTasks.
+class EngineHistory::Calls final : public ReplySink {
+ public:
+  explicit Calls(EngineHistory* history) : history_(history) {}
+
+  void Take(uint64_t /*tag*/, Reply&& reply) override {
+    if (auto* page = std::get_if<TaskPageReply>(&reply.body)) {
+      last_page = std::move(*page);
+    } else if (auto* submit = std::get_if<SubmitReply>(&reply.body)) {
+      if (submit->minted) history_->minted_ids_.push_back(submit->task_id);
+    }
+  }
+
+  TaskPageReply last_page;
+
+ private:
+  EngineHistory* const history_;
+};
+
+struct EngineHistory::Worker {
+  std::string name;
+  std::shared_ptr<Stream> stream;  // null: not connected
+  std::string session_id;
+  std::map<uint64_t, LeaseName> held;  // by epoch
+  std::vector<LeaseName> past;         // every lease it ever had
+  std::vector<LeaseName> to_cancel;
+};
+
+class EngineHistory::Stream final : public WorkerSink {
+ public:
+  Stream(EngineHistory* history, Worker* worker)
+      : history_(history), worker_(worker) {}
+
+  void Take(WorkerPush&& push) override {
+    if (worker_->stream.get() != this) return;  // broken: it never arrives
+    if (const auto* delivery = std::get_if<Delivery>(&push.body)) {
+      const LeaseName lease = {.task_id = delivery->content->task_id,
+                               .attempt = delivery->attempt,
+                               .epoch = delivery->epoch};
+      worker_->held[lease.epoch] = lease;
+      worker_->past.push_back(lease);
+    } else if (const auto* ack = std::get_if<OutcomeAcknowledged>(&push.body)) {
+      worker_->held.erase(ack->epoch);
+    } else if (const auto* refused = std::get_if<ReportRefused>(&push.body)) {
+      worker_->held.erase(refused->epoch);
+      ++history_->counts_.refusals;
+    } else if (const auto* opened = std::get_if<SessionOpened>(&push.body)) {
+      worker_->session_id = opened->session_id;
+      for (const uint64_t epoch : opened->lost_epochs) {
+        worker_->held.erase(epoch);
+      }
+    } else if (const auto* cancel = std::get_if<CancelDelivery>(&push.body)) {
+      worker_->to_cancel.push_back(cancel->lease);
+    } else if (std::holds_alternative<SessionClosed>(push.body)) {
+      worker_->stream = nullptr;
+    }
+  }
+
+ private:
+  EngineHistory* const history_;
+  Worker* const worker_;
+};
+
+EngineOptions EngineHistory::RandomOptions(uint64_t seed) {
+  std::mt19937_64 random(seed * 31 + 7);
+  EngineOptions options;
+  options.lane_window_tasks = 1 + random() % 4;
+  options.timer_window = 1 + random() % 4;
+  options.lease_duration = absl::Seconds(10);
+  options.reattach_grace = absl::Seconds(5);
+  options.finished_retention =
+      random() % 2 == 0 ? absl::Seconds(7) : absl::Hours(24);
+  options.max_credit = 6;
+  options.create_queues_on_use = random() % 4 == 0;
+  options.random_seed = seed;
+  return options;
+}
+
+EngineHistory::EngineHistory(uint64_t seed, const HistoryOptions& options)
+    : seed_(seed),
+      options_(options),
+      random_(seed),
+      driver_(RandomOptions(seed), absl::FromUnixSeconds(1'700'000'000)),
+      model_(RandomOptions(seed)),
+      calls_(std::make_shared<Calls>(this)) {
+  for (int i = 0; i < kWorkers; ++i) {
+    workers_.push_back(std::make_unique<Worker>());
+    workers_.back()->name = absl::StrCat("w", i + 1);
+  }
+  driver_.set_turn_observer([this](const Effects& effects) {
+    const std::string text = EffectsText(effects);
+    AddToHash(text, &effects_hash_);
+    AddToHash(std::string(effects.writes.records()), &effects_hash_);
+    Log(text);
+    ++counts_.turns;
+    for (const AddressedPush& push : effects.pushes) {
+      counts_.deliveries += std::holds_alternative<Delivery>(push.push.body);
+      if (const auto* ack = std::get_if<OutcomeAcknowledged>(&push.push.body)) {
+        counts_.lies += believed_epochs_.count(ack->epoch);
+      }
+    }
+    for (const OutboxEntry& entry : effects.outbox) {
+      counts_.outcomes += entry.outcomes.size();
+    }
+    model_.Turn(driver_.now(), model_commands_, effects, !driver_.wants_turn());
+  });
+}
+
+EngineHistory::~EngineHistory() = default;
+
+std::string EngineHistory::Run() {
+  absl::Status recovered = driver_.Recover();
+  if (!recovered.ok()) error_ = recovered.ToString();
+  if (!failed()) Settle();
+  for (int step = 0; step < options_.steps && !failed(); ++step) Step();
+  if (!failed()) Release();
+  if (!failed()) Settle();
+  if (!failed()) Audit();
+  if (!failed()) RunToCompletion();
+  counts_.tasks = model_.TaskIds().size();
+  std::vector<std::string> problems = model_.violations();
+  if (!error_.empty()) problems.push_back(error_);
+  return absl::StrJoin(problems, "\n");
+}
+
+void EngineHistory::Log(const std::string& text) {
+  if (options_.keep_log) log_ += text;
+}
+
+void EngineHistory::Step() {
+  // A few commands reach the engine together.
+  const uint64_t kind = Below(100);
+  if (kind < 30) {
+    AddSubmit();
+  } else if (kind < 72) {
+    AddWorkerCommand();
+  } else if (kind < 82) {
+    AddRead();
+  } else if (kind < 87) {
+    AddQueueCommand();
+  } else if (kind < 97) {
+    PassTime();
+  } else {
+    Disturb();
+  }
+  if (!failed() && !engine_commands_.empty() && Chance(60)) {
+    RunTurn();
+    if (!failed() && Chance(80)) Settle();
+  }
+}
+
+// --- Commands ---
+
+void EngineHistory::Add(Command command) {
+  Command copy = CopyForModel(command);
+  Add(std::move(command), std::move(copy));
+}
+
+void EngineHistory::Add(Command for_engine, Command for_model) {
+  engine_commands_.push_back(std::move(for_engine));
+  model_commands_.push_back(std::move(for_model));
+}
+
+ReplyAddress EngineHistory::NewCall() {
+  return {.sink = calls_, .tag = ++last_tag_};
+}
+
+std::string EngineHistory::RandomTaskId() {
+  if (!minted_ids_.empty() && Chance(15)) {
+    return minted_ids_[Below(minted_ids_.size())];
+  }
+  return absl::StrCat("t", Below(kTaskIds));
+}
+
+std::string EngineHistory::RandomQueue() {
+  return Chance(80) ? "default" : "extra";
+}
+
+void EngineHistory::AddSubmit() {
+  auto content = std::make_shared<TaskContent>();
+  content->namespace_name = "default";
+  if (Chance(85)) content->task_id = absl::StrCat("t", Below(kTaskIds));
+  content->type = kTypes[Below(2)];
+  content->queue = RandomQueue();
+  content->priority = kPriorities[Below(4)];
+  // Repeated submits mostly say the same.
+  content->fingerprint = {.high = 1, .low = Below(8) == 0 ? 1u : 0u};
+  content->payload.data = absl::StrCat("payload ", Below(1000));
+  RetryPolicy& policy = content->retry_policy;
+  policy.jitter = 0;
+  policy.max_attempts = static_cast<uint32_t>(1 + Below(3));
+  policy.max_lost_leases = static_cast<uint32_t>(1 + Below(3));
+  policy.initial_delay = absl::Seconds(Below(3));
+  policy.max_delay = absl::Seconds(3);
+  policy.non_retryable_types = {"Final"};
+  SubmitCommand submit = {.reply = NewCall(), .report_outcome = Chance(20)};
+  if (Chance(25)) {
+    submit.delay = absl::Milliseconds(Below(8000));
+  } else if (Chance(12)) {
+    content->eta =
+        driver_.now() + absl::Microseconds(Below(9'000'000)) - absl::Seconds(2);
+  }
+  if (Chance(20)) {
+    submit.expire_after = absl::Microseconds(1 + Below(9'000'000));
+  }
+  submit.content = std::move(content);
+  Add(std::move(submit));
+}
+
+void EngineHistory::AddRead() {
+  const std::string id = RandomTaskId();
+  switch (Below(7)) {
+    case 0:
+    case 1:
+    case 2:
+      Add(CancelTaskCommand{.reply = NewCall(),
+                            .namespace_name = "default",
+                            .task_id = id,
+                            .reason = "enough"});
+      return;
+    case 3:
+      waits_.push_back(std::make_shared<Calls>(this));
+      Add(WaitTaskCommand{
+          .reply = {.sink = waits_.back(), .tag = ++last_tag_},
+          .namespace_name = "default",
+          .task_id = id,
+          .deadline = driver_.now() + absl::Milliseconds(Below(6000))});
+      return;
+    case 4:
+      waits_.push_back(std::make_shared<Calls>(this));
+      Add(WatchTaskCommand{.reply = {.sink = waits_.back(), .tag = ++last_tag_},
+                           .namespace_name = "default",
+                           .task_id = id});
+      return;
+    case 5:
+      if (waits_.empty()) return;
+      Add(ForgetSinkCommand{.sink = waits_[Below(waits_.size())]});
+      return;
+    default:
+      Add(GetTaskCommand{
+          .reply = NewCall(), .namespace_name = "default", .task_id = id});
+  }
+}
+
+void EngineHistory::AddQueueCommand() {
+  const std::string queue = RandomQueue();
+  switch (Below(8)) {
+    case 0:
+      Add(PurgeQueueCommand{
+          .reply = NewCall(), .namespace_name = "default", .queue = queue});
+      return;
+    case 1:
+      Add(CreateQueueCommand{
+          .reply = NewCall(), .namespace_name = "default", .queue = "extra"});
+      return;
+    case 2:
+      Add(DeleteQueueCommand{
+          .reply = NewCall(), .namespace_name = "default", .queue = "extra"});
+      return;
+    case 3:
+      Add(UpdateQueueCommand{.reply = NewCall(),
+                             .namespace_name = "default",
+                             .queue = queue,
+                             .submit_paused = Chance(20)});
+      return;
+    case 4:
+    case 5:
+      Add(UpdateQueueCommand{.reply = NewCall(),
+                             .namespace_name = "default",
+                             .queue = queue,
+                             .paused = Chance(40)});
+      return;
+    case 6: {
+      // The result service confirms what it was given, maybe twice.
+      const auto& released = driver_.released_outbox();
+      if (released.empty()) return;
+      Add(OutboxConfirmedCommand{
+          .position = released[Below(released.size())].position});
+      return;
+    }
+    default:
+      Add(GetQueueCommand{
+          .reply = NewCall(), .namespace_name = "default", .queue = queue});
+  }
+}
+
+void EngineHistory::AddWorkerCommand() {
+  Worker* worker = workers_[Below(workers_.size())].get();
+  if (worker->stream == nullptr) {
+    Connect(worker);
+    return;
+  }
+  const uint64_t kind = Below(100);
+  if (kind < 6) {
+    Disconnect(worker);
+  } else if (kind < 9) {
+    Connect(worker);  // a second stream, while the first is half open
+  } else if (kind < 40) {
+    Add(WorkerReportCommand{.sink = worker->stream,
+                            .credit = static_cast<uint32_t>(Below(4)),
+                            .draining = Chance(3)});
+  } else if (kind < 92) {
+    AddReport(worker);
+  } else {
+    AddForgedReport(worker);
+  }
+}
+
+void EngineHistory::Connect(Worker* worker) {
+  // It may have been restarted, and may have missed what was sent to it.
+  if (Chance(15)) {
+    worker->session_id.clear();
+    if (Chance(50)) worker->held.clear();
+  }
+  if (Chance(30) && !worker->held.empty()) {
+    worker->held.erase(worker->held.begin());
+  }
+  worker->stream = std::make_shared<Stream>(this, worker);
+  OpenSessionCommand open = {.sink = worker->stream,
+                             .namespace_name = "default",
+                             .worker_id = worker->name,
+                             .session_id = worker->session_id,
+                             .queues = {"default"},
+                             .slots = 4};
+  for (const auto& [epoch, lease] : worker->held) {
+    open.held_leases.push_back(lease);
+  }
+  open.task_types.push_back(kTypes[Below(2)]);
+  if (Chance(70)) open.task_types = {"job", "mail"};
+  if (Chance(30)) open.queues.push_back("extra");
+  Add(std::move(open));
+}
+
+void EngineHistory::Disconnect(Worker* worker) {
+  const std::shared_ptr<Stream> stream = std::exchange(worker->stream, nullptr);
+  Add(SessionDisconnectedCommand{.sink = stream});
+}
+
+ExecutionReport EngineHistory::RandomOutcome(Worker* worker,
+                                             const LeaseName& lease) {
+  using Kind = ExecutionReport::Kind;
+  constexpr Kind kKinds[] = {Kind::kSucceeded, Kind::kSucceeded, Kind::kFailed,
+                             Kind::kFailed,    Kind::kReturned,  Kind::kRetry,
+                             Kind::kCancelled};
+  ExecutionReport report = {.lease = lease, .kind = kKinds[Below(7)]};
+  report.failure = {.type = Chance(10) ? "Final" : "Boom",
+                    .non_retryable = Chance(10)};
+  report.retry_delay = absl::Milliseconds(Below(3000));
+  for (const LeaseName& cancelled : worker->to_cancel) {
+    if (cancelled.epoch == lease.epoch && Chance(60)) {
+      report.kind = Kind::kCancelled;
+    }
+  }
+  return report;
+}
+
+void EngineHistory::AddReport(Worker* worker) {
+  WorkerReportCommand report = {.sink = worker->stream};
+  if (Chance(30)) report.credit = static_cast<uint32_t>(1 + Below(2));
+  for (const auto& [epoch, lease] : worker->held) {
+    if (Chance(30)) report.started.push_back({lease, driver_.now()});
+    if (Chance(20)) report.progress.push_back({lease, {.completed = 1}});
+    if (Chance(50)) report.outcomes.push_back(RandomOutcome(worker, lease));
+    if (Chance(5)) report.outcomes.push_back(RandomOutcome(worker, lease));
+  }
+  Add(std::move(report));
+}
+
+// Of an old lease, or of one that never was.
+void EngineHistory::AddForgedReport(Worker* worker) {
+  if (worker->past.empty()) return;
+  LeaseName lease = worker->past[Below(worker->past.size())];
+  if (options_.epochs_are_not_checked && !worker->held.empty()) {
+    const LeaseName held = worker->held.begin()->second;
+    lease = held;
+    lease.epoch += 1;
+    WorkerReportCommand forged = {.sink = worker->stream,
+                                  .outcomes = {{.lease = lease}}};
+    WorkerReportCommand believed = {.sink = worker->stream,
+                                    .outcomes = {{.lease = held}}};
+    believed_epochs_.insert(held.epoch);
+    Add(std::move(believed), std::move(forged));
+    return;
+  }
+  switch (Below(4)) {
+    case 0:
+      lease.epoch += 1 + Below(3);
+      break;
+    case 1:
+      lease.attempt += 1;
+      break;
+    case 2:
+      lease.task_id = RandomTaskId();
+      break;
+    default:
+      // Somebody else's, or its own of long ago.
+      const Worker& other = *workers_[Below(workers_.size())];
+      if (!other.past.empty()) lease = other.past[Below(other.past.size())];
+  }
+  Add(WorkerReportCommand{.sink = worker->stream,
+                          .outcomes = {RandomOutcome(worker, lease)}});
+}
+
+// --- Time and faults ---
+
+void EngineHistory::PassTime() {
+  if (!engine_commands_.empty()) RunTurn();
+  if (failed()) return;
+  const absl::Time next = driver_.next_turn_time();
+  switch (Below(8)) {
+    case 0:
+    case 1:
+    case 2:
+      if (next != absl::InfiniteFuture()) driver_.set_now(next);
+      break;
+    case 3:
+      driver_.set_now(driver_.now() + absl::Microseconds(Below(3000)));
+      break;
+    case 4:
+      driver_.set_now(driver_.now() + absl::Seconds(4 + Below(8)));
+      break;
+    default:
+      driver_.set_now(driver_.now() + absl::Milliseconds(Below(3000)));
+  }
+  // Sometimes the next command comes before the engine has seen the time.
+  if (Chance(70)) Settle();
+}
+
+void EngineHistory::Disturb() {
+  if (!engine_commands_.empty()) RunTurn();
+  if (failed()) return;
+  switch (Below(6)) {
+    case 0:
+      Restart();
+      break;
+    case 1:
+    case 2:
+      Crash();
+      break;
+    default:
+      if (holding_) {
+        Release();
+      } else {
+        holding_ = true;
+        snapshots_ = {model_};
+      }
+  }
+  if (!failed() && Chance(30)) {
+    Settle();
+    if (!failed()) Audit();
+  }
+}
+
+void EngineHistory::RunTurn() {
+  Log(absl::StrCat("turn at ", absl::FormatTime(driver_.now()), "\n"));
+  for (const Command& command : engine_commands_) {
+    if (options_.keep_log)
+      Log(absl::StrCat("  > ", CommandText(command), "\n"));
+  }
+  std::vector<Command> commands = std::exchange(engine_commands_, {});
+  const absl::Status status = driver_.Turn(std::move(commands));
+  model_commands_.clear();
+  if (!status.ok()) {
+    error_ = absl::StrCat("the engine failed: ", status.ToString());
+    return;
+  }
+  if (holding_) {
+    snapshots_.push_back(model_);
+  } else {
+    Release();
+  }
+}
+
+void EngineHistory::Settle() {
+  if (!engine_commands_.empty()) RunTurn();
+  for (int turns = 0; !failed() && driver_.wants_turn(); ++turns) {
+    if (turns == kSettleTurnsMax) {
+      error_ = "the engine wants turns for ever";
+      return;
+    }
+    RunTurn();
+  }
+}
+
+void EngineHistory::Release() {
+  holding_ = false;
+  snapshots_.clear();
+  if (options_.disk_lies) {
+    driver_.ReleaseWithoutSync();
+    return;
+  }
+  const absl::Status status = driver_.Release();
+  if (!status.ok()) error_ = status.ToString();
+}
+
+void EngineHistory::Restart() {
+  ++counts_.restarts;
+  Log("restart\n");
+  if (options_.disk_lies) return Crash();
+  Release();
+  const absl::Status status = driver_.Restart();
+  if (!status.ok()) error_ = status.ToString();
+  AfterRecovery();
+}
+
+void EngineHistory::Crash() {
+  ++counts_.crashes;
+  const size_t held = driver_.held_turns();
+  const size_t survivors = options_.disk_lies ? 0 : Below(held + 1);
+  counts_.lost_turns += held - survivors;
+  if (holding_) model_ = snapshots_[survivors];
+  if (options_.disk_lies && driver_.store().unsynced_writes() > held) {
+    counts_.lies += !model_.TaskIds().empty();
+  }
+  Log(absl::StrCat("crash: ", survivors, " of ", held, " turns survive\n"));
+  holding_ = false;
+  snapshots_.clear();
+  const absl::Status status = driver_.Crash(survivors);
+  if (!status.ok()) error_ = absl::StrCat("no recovery: ", status.ToString());
+  AfterRecovery();
+}
+
+void EngineHistory::AfterRecovery() {
+  if (failed()) return;
+  for (auto& worker : workers_) worker->stream = nullptr;
+  waits_.clear();
+  model_.Recover(driver_.now(), driver_.engine());
+}
+
+// --- Checks ---
+
+void EngineHistory::Audit() {
+  const bool was_holding = holding_;
+  for (const std::string& id : model_.TaskIds()) {
+    Add(GetTaskCommand{
+        .reply = NewCall(), .namespace_name = "default", .task_id = id});
+  }
+  for (const char* queue : {"default", "extra"}) {
+    Add(GetQueueCommand{
+        .reply = NewCall(), .namespace_name = "default", .queue = queue});
+  }
+  Add(ListWorkersCommand{.reply = NewCall(), .namespace_name = "default"});
+  RunTurn();
+  if (!failed() && !was_holding) ListAllTasks();
+}
+
+void EngineHistory::ListAllTasks() {
+  std::vector<std::string> listed;
+  ListTasksCommand list = {.namespace_name = "default",
+                           .page_size = static_cast<uint32_t>(1 + Below(5))};
+  do {
+    list.reply = NewCall();
+    Add(list);
+    RunTurn();
+    if (failed()) return;
+    for (const TaskSnapshot& task : calls_->last_page.tasks) {
+      listed.push_back(task.content->task_id);
+    }
+    list.page_token = calls_->last_page.next_page_token;
+  } while (!list.page_token.empty());
+  std::sort(listed.begin(), listed.end());
+  const std::vector<std::string> live = model_.LiveTaskIds();
+  if (listed != live) {
+    model_.AddViolation(absl::StrCat("listed are {", absl::StrJoin(listed, " "),
+                                     "}, live are {", absl::StrJoin(live, " "),
+                                     "}"));
+  }
+}
+
+void EngineHistory::RunToCompletion() {
+  Log("to completion\n");
+  for (const char* queue : {"default", "extra"}) {
+    Add(UpdateQueueCommand{.reply = NewCall(),
+                           .namespace_name = "default",
+                           .queue = queue,
+                           .paused = false});
+  }
+  Add(CreateQueueCommand{
+      .reply = NewCall(), .namespace_name = "default", .queue = "extra"});
+  Worker willing;
+  willing.name = "willing";
+  willing.stream = std::make_shared<Stream>(this, &willing);
+  Add(OpenSessionCommand{.sink = willing.stream,
+                         .namespace_name = "default",
+                         .worker_id = willing.name,
+                         .task_types = {"job", "mail"},
+                         .queues = {"default", "extra"},
+                         .slots = 4});
+  Settle();
+  // The other workers say no more: what they hold is lost in time.
+  for (int round = 0; !failed() && model_.live_tasks() > 0; ++round) {
+    if (round == kCompletionRoundsMax) {
+      model_.AddViolation(absl::StrCat(
+          "never finished: ", absl::StrJoin(model_.LiveTaskIds(), " ")));
+      return;
+    }
+    WorkerReportCommand report = {
+        .sink = willing.stream,
+        .credit = round == 0 ? 2u : static_cast<uint32_t>(willing.held.size())};
+    for (const auto& [epoch, lease] : willing.held) {
+      report.outcomes.push_back({.lease = lease});
+    }
+    const bool idle = round > 0 && willing.held.empty();
+    Add(std::move(report));
+    Settle();
+    if (failed() || !idle) continue;
+    driver_.set_now(
+        std::min(driver_.next_turn_time(), driver_.now() + absl::Seconds(5)));
+    Settle();
+  }
+}
+
+}  // namespace apium::broker

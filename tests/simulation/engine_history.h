@@ -1,0 +1,140 @@
+#ifndef APIUM_TESTS_SIMULATION_ENGINE_HISTORY_H_
+#define APIUM_TESTS_SIMULATION_ENGINE_HISTORY_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <random>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "broker/engine/command.h"
+#include "broker/engine/effects.h"
+#include "tests/support/engine_driver.h"
+#include "tests/support/reference_model.h"
+
+namespace apium::broker {
+
+struct HistoryOptions {
+  // The disk says that it has synced, and has not: a crash loses what was
+  // acknowledged.
+  bool disk_lies = false;
+  // The engine does not look at epochs: reports that name a forged one are
+  // carried out.
+  bool epochs_are_not_checked = false;
+  // Notes every turn for people.
+  bool keep_log = false;
+  int steps = 60;
+};
+
+// One random life of an engine, chosen by a seed alone: clients that repeat
+// themselves, workers that fail, lie and vanish, operators, time, restarts, and
+// power cuts that take back what was not released. A ReferenceModel looks at
+// every turn. At the end, all is run to completion: no accepted task may be
+// left without an outcome.
+class EngineHistory {
+ public:
+  EngineHistory(uint64_t seed, const HistoryOptions& options);
+  ~EngineHistory();
+  EngineHistory(const EngineHistory&) = delete;
+  EngineHistory& operator=(const EngineHistory&) = delete;
+
+  // Runs until the end or the first violation. What was violated; empty:
+  // nothing.
+  std::string Run();
+
+  // Hash of all effects, writes included.
+  uint64_t effects_hash() const { return effects_hash_; }
+  const std::string& log() const { return log_; }
+  // For a test of the test: that the history does what it is meant to do.
+  struct Counts {
+    size_t turns = 0;
+    size_t tasks = 0;
+    size_t deliveries = 0;
+    size_t outcomes = 0;
+    size_t crashes = 0;
+    size_t restarts = 0;
+    size_t lost_turns = 0;
+    size_t refusals = 0;
+    size_t lies = 0;  // by the disk or the worker, see HistoryOptions
+  };
+  const Counts& counts() const { return counts_; }
+
+ private:
+  class Calls;
+  class Stream;
+  struct Worker;
+
+  static EngineOptions RandomOptions(uint64_t seed);
+  // Uniform in [0, n).
+  uint64_t Below(uint64_t n) { return random_() % n; }
+  bool Chance(int percent) {
+    return Below(100) < static_cast<uint64_t>(percent);
+  }
+
+  // What may happen next.
+  void Step();
+  void AddSubmit();
+  void AddRead();
+  void AddQueueCommand();
+  void AddWorkerCommand();
+  void AddReport(Worker* worker);
+  void AddForgedReport(Worker* worker);
+  void Connect(Worker* worker);
+  void Disconnect(Worker* worker);
+  void PassTime();
+  void Disturb();
+
+  void Add(Command command);
+  // A command that reaches the engine in another form than the model.
+  void Add(Command for_engine, Command for_model);
+  ReplyAddress NewCall();
+  std::string RandomTaskId();
+  std::string RandomQueue();
+  ExecutionReport RandomOutcome(Worker* worker, const LeaseName& lease);
+
+  void RunTurn();  // with what was added
+  void Settle();
+  void Release();
+  void AfterRecovery();
+  void Crash();
+  void Restart();
+  // Reads everything and compares it with the model.
+  void Audit();
+  void ListAllTasks();
+  // Time goes on, and a willing worker runs everything, until all is finished.
+  void RunToCompletion();
+  bool failed() const {
+    return !error_.empty() || !model_.violations().empty();
+  }
+  void Log(const std::string& text);
+
+  const uint64_t seed_;
+  const HistoryOptions options_;
+  std::mt19937_64 random_;
+  EngineDriver driver_;
+  ReferenceModel model_;
+  // While turns are held: the model as released, and after each held turn.
+  std::vector<ReferenceModel> snapshots_;
+  bool holding_ = false;
+  std::vector<Command> engine_commands_;
+  std::vector<Command> model_commands_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::shared_ptr<Calls> calls_;
+  std::vector<std::shared_ptr<ReplySink>> waits_;  // each a sink of its own
+  uint64_t last_tag_ = 0;
+  std::vector<std::string> minted_ids_;
+  std::set<uint64_t> believed_epochs_;  // see epochs_are_not_checked
+  std::string error_;
+  uint64_t effects_hash_ = 1469598103934665603u;
+  Counts counts_;
+  std::string log_;
+};
+
+}  // namespace apium::broker
+
+#endif  // APIUM_TESTS_SIMULATION_ENGINE_HISTORY_H_

@@ -1,0 +1,216 @@
+#ifndef APIUM_TESTS_SUPPORT_REFERENCE_MODEL_H_
+#define APIUM_TESTS_SUPPORT_REFERENCE_MODEL_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "broker/engine/command.h"
+#include "broker/engine/effects.h"
+#include "broker/engine/engine.h"
+
+namespace apium::broker {
+
+// What an engine must do, said plainly: a map of tasks and obvious rules, no
+// windows, no rows, no disk. It is given each turn's commands and the effects
+// that the engine made of them, works out what should have happened, and notes
+// every difference. What the engine is free to choose (which worker gets a
+// task, ids, epochs) is taken over from the effects after it has been checked:
+// no delivery without credit, before the ETA, after the expiry, from a paused
+// queue, out of order, or under an epoch that is not new.
+//
+// One namespace, retries without jitter, pages of lists left out. Copyable: a
+// copy taken before a turn is what is true after a crash that loses the turn.
+class ReferenceModel {
+ public:
+  explicit ReferenceModel(const EngineOptions& options);
+
+  // One turn at `now`, before its effects are released. Contents of submits are
+  // as the submitter made them (the engine fills in its own). `settled`: the
+  // engine asks for no further turn at `now`.
+  void Turn(absl::Time now, const std::vector<Command>& commands,
+            const Effects& effects, bool settled);
+  // A new engine recovered from the store at `now`.
+  void Recover(absl::Time now, const Engine& engine);
+
+  // Differences so far, for people. Empty: none.
+  const std::vector<std::string>& violations() const { return violations_; }
+  void AddViolation(std::string violation);
+
+  std::vector<std::string> LiveTaskIds() const;  // sorted
+  // All that were ever accepted.
+  std::vector<std::string> TaskIds() const;
+  size_t live_tasks() const { return LiveTaskIds().size(); }
+  uint64_t last_outbox_position() const { return last_position_; }
+
+ private:
+  struct Task {
+    std::shared_ptr<const TaskContent> content;
+    bool minted = false;
+    TaskState state = TaskState::kQueued;
+    int64_t due_millis = 0;
+    uint64_t place = 0;       // order of becoming ready; equal: any order
+    uint64_t place_turn = 0;  // turn in which it became ready
+    uint32_t attempt = 0;
+    uint32_t failures = 0;
+    uint32_t lost_leases = 0;
+    uint32_t returns = 0;
+    uint64_t epoch = 0;  // 0: not leased
+    uint64_t session = 0;
+    bool cancel_requested = false;
+    uint64_t purge = 0;  // the purge that is to cancel it, if it still waits
+    bool may_be_purged = false;  // it ran when a purge was asked for
+    // Finished:
+    absl::Time finish_time;
+    uint64_t finish_turn = 0;
+    uint64_t outbox_position = 0;
+
+    bool live() const { return !IsTerminal(state); }
+    bool leased() const { return epoch != 0; }
+    bool waiting() const { return live() && !leased(); }
+  };
+  struct Session {
+    std::string worker_id;
+    std::string session_id;
+    const WorkerSink* sink = nullptr;  // null: detached
+    bool draining = false;
+    uint32_t credit = 0;
+    std::set<std::string> types;
+    std::vector<std::string> queues;
+    absl::Time last_seen;
+    std::map<uint64_t, std::string> leases;  // epoch to task
+  };
+  struct Waiter {
+    std::string task_id;
+    uint64_t tag = 0;
+    const ReplySink* sink = nullptr;
+    bool for_outcome = false;
+    absl::Time deadline = absl::InfiniteFuture();
+  };
+  struct Watcher {
+    std::string task_id;
+    const ReplySink* sink = nullptr;
+    std::string last_told;
+  };
+  struct Queue {
+    bool paused = false;
+    bool submit_paused = false;
+  };
+  struct Purge {
+    uint64_t number = 0;
+    uint64_t tag = 0;
+    std::string queue;
+    uint64_t purged = 0;
+  };
+  // What one turn should have said, and what it said.
+  struct TurnRecord {
+    std::map<uint64_t, std::vector<std::string>> expected_replies;  // by tag
+    std::map<const WorkerSink*, std::vector<std::string>> expected_pushes;
+    std::multiset<std::string> expected_outcomes;
+    std::set<uint64_t> watches;  // tags
+    std::map<uint64_t, std::vector<const Reply*>> replies;
+    std::map<const WorkerSink*, std::vector<const WorkerPush*>> pushes;
+    std::vector<const Outcome*> outcomes;
+  };
+
+  // reference_model.cc: the rules.
+  void RunTimers();
+  void LoseSessions();
+  void EndWaits();
+  void Apply(const SubmitCommand& command);
+  void Apply(const GetTaskCommand& command);
+  void Apply(const WaitTaskCommand& command);
+  void Apply(const WatchTaskCommand& command);
+  void Apply(const ForgetSinkCommand& command);
+  void Apply(const CancelTaskCommand& command);
+  void Apply(const OpenSessionCommand& command);
+  void Apply(const WorkerReportCommand& command);
+  void Apply(const SessionDisconnectedCommand& command);
+  void Apply(const ListWorkersCommand& command);
+  void Apply(const CreateQueueCommand& command);
+  void Apply(const UpdateQueueCommand& command);
+  void Apply(const GetQueueCommand& command);
+  void Apply(const DeleteQueueCommand& command);
+  void Apply(const PurgeQueueCommand& command);
+  void Apply(const OutboxConfirmedCommand& command);
+  // Not modelled; their answers are not looked at.
+  void Apply(const ListTasksCommand&) {}
+  void Apply(const ListQueuesCommand&) {}
+  void Apply(const DrainWorkerCommand&) {}
+  void Apply(const SetAdmissionCommand&) {}
+  void Apply(const GetStatsCommand&) {}
+
+  void Accept(const SubmitCommand& command, const std::string& id);
+  void ApplyOutcome(uint64_t session_number, const ExecutionReport& report);
+  void FailAttempt(const std::string& id, const Failure& failure,
+                   std::optional<absl::Duration> asked_delay);
+  void LoseLease(const std::string& id);
+  void ReturnTask(const std::string& id);
+  void CloseSession(uint64_t number, const std::string& reason);
+  void Enqueue(Task* task);
+  void Schedule(Task* task, absl::Time due);
+  void EndLease(Task* task);
+  void Finish(const std::string& id, TaskState state,
+              const std::string& failure_type);
+  // Null where the engine answers that it does not know the task (any more).
+  Task* Find(const std::string& id);
+  Task* LeasedTask(uint64_t session_number, const LeaseName& lease);
+  uint64_t SessionOf(const WorkerSink* sink) const;  // 0: none
+  void ExpectReply(uint64_t tag, std::string text);
+  void ExpectPush(const WorkerSink* sink, std::string text);
+  std::string TaskText(const Task& task) const;
+  std::string QueueText(const std::string& queue) const;
+  std::string WorkersText() const;
+
+  // reference_model_checks.cc: the comparison.
+  void Sort(const Effects& effects);
+  void LearnIds(const std::vector<Command>& commands);
+  void TakePurges();
+  void TakeLateExpiries();
+  void CompareOutcomes(const Effects& effects);
+  void ComparePushes();
+  void CompareReplies();
+  void TakeDeliveries(const Effects& effects);
+  void CheckDelivery(const Session& session, const Delivery& delivery);
+  void CheckOrder(const Session& session, const Task& delivered);
+  void CheckWatchers();
+  void CheckNothingIsHeldBack();
+  bool Serves(const Session& session, const Task& task) const;
+
+  EngineOptions options_;
+  absl::Time now_ = absl::InfinitePast();
+  uint64_t turn_ = 0;
+  uint64_t last_place_ = 0;
+  uint64_t last_epoch_ = 0;
+  uint64_t last_session_ = 0;
+  uint64_t last_purge_ = 0;
+  uint64_t last_position_ = 0;
+  uint64_t confirmed_ = 0;
+  std::map<std::string, Task> tasks_;     // by id
+  std::map<uint64_t, Session> sessions_;  // by number
+  std::map<std::string, Queue> queues_ = {{"default", {}}};
+  std::vector<Waiter> waiters_;
+  std::map<uint64_t, Watcher> watchers_;  // by tag
+  std::vector<Purge> purges_;
+  std::map<uint64_t, std::string> minted_ids_;  // by tag, of this turn
+  TurnRecord record_;
+  std::vector<std::string> violations_;
+};
+
+// A reply as the model says it: as ReplyText, with all of a task's counts.
+std::string ModelReplyText(const Reply& reply);
+// A push that is no delivery.
+std::string ModelPushText(const WorkerPush& push);
+// What the model says of an outcome.
+std::string ModelOutcomeText(const Outcome& outcome);
+
+}  // namespace apium::broker
+
+#endif  // APIUM_TESTS_SUPPORT_REFERENCE_MODEL_H_

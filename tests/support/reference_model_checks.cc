@@ -1,0 +1,390 @@
+// Compares what the engine did in a turn with what the rules in
+// reference_model.cc say, and takes over what it was free to choose.
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "tests/support/engine_text.h"
+#include "tests/support/reference_model.h"
+
+namespace apium::broker {
+namespace {
+
+const char kPurged[] = "apium.Purged";
+
+std::string SnapshotText(const TaskReply& reply) {
+  const TaskSnapshot& task = reply.task;
+  const bool live = reply.status.ok() &&
+                    reply.elsewhere == TaskReply::Elsewhere::kNo &&
+                    !IsTerminal(task.state);
+  if (!live) return ReplyText({.body = reply});
+  return absl::StrCat(StateName(task.state), " attempt=", task.attempt,
+                      " failures=", task.failures, " lost=", task.lost_leases,
+                      " returns=", task.returns, " epoch=", task.epoch,
+                      " cancel=", task.cancel_requested, " due=",
+                      task.state == TaskState::kScheduled
+                          ? absl::ToUnixMillis(task.schedule_time)
+                          : 0,
+                      " worker=", task.worker_id);
+}
+
+std::string SortedWorkersText(const Reply& reply) {
+  std::vector<std::string> workers =
+      absl::StrSplit(ReplyText(reply), "; ", absl::SkipEmpty());
+  std::sort(workers.begin(), workers.end());
+  return absl::StrJoin(workers, "; ");
+}
+
+}  // namespace
+
+std::string ModelReplyText(const Reply& reply) {
+  if (const auto* submit = std::get_if<SubmitReply>(&reply.body)) {
+    if (!submit->status.ok()) return StatusText(submit->status);
+    return absl::StrCat("OK ", submit->task_id, " ",
+                        absl::ToUnixNanos(submit->create_time));
+  }
+  if (const auto* task = std::get_if<TaskReply>(&reply.body)) {
+    return SnapshotText(*task);
+  }
+  if (std::holds_alternative<WorkersReply>(reply.body)) {
+    return SortedWorkersText(reply);
+  }
+  return ReplyText(reply);
+}
+
+std::string ModelPushText(const WorkerPush& push) {
+  if (const auto* ack = std::get_if<OutcomeAcknowledged>(&push.body)) {
+    return absl::StrCat("ack ", ack->epoch);
+  }
+  if (const auto* refused = std::get_if<ReportRefused>(&push.body)) {
+    return absl::StrCat("refused ", refused->epoch, " ",
+                        StatusText(refused->status));
+  }
+  if (const auto* cancel = std::get_if<CancelDelivery>(&push.body)) {
+    return absl::StrCat("cancel ", cancel->lease.epoch);
+  }
+  if (const auto* opened = std::get_if<SessionOpened>(&push.body)) {
+    return absl::StrCat(opened->resumed ? "resumed" : "opened",
+                        " lost=", absl::StrJoin(opened->lost_epochs, ","));
+  }
+  if (const auto* closed = std::get_if<SessionClosed>(&push.body)) {
+    return absl::StrCat("closed ", StatusText(closed->status));
+  }
+  return "drain";
+}
+
+std::string ModelOutcomeText(const Outcome& outcome) {
+  // That an expiry has a reason is up to the engine.
+  const std::string type =
+      outcome.state == TaskState::kExpired ? "" : outcome.failure.type;
+  return absl::StrCat(outcome.task_id, " ", StateName(outcome.state), " ", type,
+                      " attempt=", outcome.attempt,
+                      " failures=", outcome.failures,
+                      " lost=", outcome.lost_leases);
+}
+
+void ReferenceModel::AddViolation(std::string violation) {
+  violations_.push_back(
+      absl::StrCat("turn ", turn_, ": ", std::move(violation)));
+}
+
+void ReferenceModel::ExpectReply(uint64_t tag, std::string text) {
+  record_.expected_replies[tag].push_back(std::move(text));
+}
+
+void ReferenceModel::ExpectPush(const WorkerSink* sink, std::string text) {
+  if (sink != nullptr) record_.expected_pushes[sink].push_back(std::move(text));
+}
+
+std::vector<std::string> ReferenceModel::LiveTaskIds() const {
+  std::vector<std::string> ids;
+  for (const auto& [id, task] : tasks_) {
+    if (task.live()) ids.push_back(id);
+  }
+  return ids;
+}
+
+std::vector<std::string> ReferenceModel::TaskIds() const {
+  std::vector<std::string> ids;
+  for (const auto& [id, task] : tasks_) ids.push_back(id);
+  return ids;
+}
+
+void ReferenceModel::Sort(const Effects& effects) {
+  for (const AddressedReply& reply : effects.replies) {
+    record_.replies[reply.to.tag].push_back(&reply.reply);
+  }
+  for (const AddressedPush& push : effects.pushes) {
+    if (!std::holds_alternative<Delivery>(push.push.body)) {
+      record_.pushes[push.to.get()].push_back(&push.push);
+    }
+  }
+  if (effects.outbox.size() > 1) AddViolation("more than one outbox row");
+  for (const OutboxEntry& entry : effects.outbox) {
+    for (const auto& outcome : entry.outcomes) {
+      record_.outcomes.push_back(outcome.get());
+    }
+  }
+}
+
+void ReferenceModel::LearnIds(const std::vector<Command>& commands) {
+  minted_ids_.clear();
+  for (const Command& command : commands) {
+    const auto* submit = std::get_if<SubmitCommand>(&command);
+    if (submit == nullptr || !submit->content->task_id.empty()) continue;
+    const auto replies = record_.replies.find(submit->reply.tag);
+    if (replies == record_.replies.end()) continue;
+    if (const auto* reply =
+            std::get_if<SubmitReply>(&replies->second.front()->body)) {
+      minted_ids_[submit->reply.tag] = reply->task_id;
+    }
+  }
+}
+
+// A purge goes on over many turns, at the engine's pace; at its answer, all of
+// it must be done.
+void ReferenceModel::TakePurges() {
+  for (const Outcome* outcome : record_.outcomes) {
+    if (outcome->failure.type != kPurged) continue;
+    const auto it = tasks_.find(outcome->task_id);
+    const auto purge =
+        it == tasks_.end()
+            ? purges_.end()
+            : std::find_if(
+                  purges_.begin(), purges_.end(), [&](const Purge& candidate) {
+                    return candidate.queue == it->second.content->queue;
+                  });
+    const bool allowed = purge != purges_.end() && it->second.waiting() &&
+                         (it->second.purge != 0 || it->second.may_be_purged);
+    if (!allowed) {
+      AddViolation(absl::StrCat(outcome->task_id, " was purged without cause"));
+      continue;
+    }
+    ++purge->purged;
+    Finish(outcome->task_id, TaskState::kCancelled, kPurged);
+  }
+  for (auto purge = purges_.begin(); purge != purges_.end();) {
+    if (record_.replies.count(purge->tag) == 0) {
+      ++purge;
+      continue;
+    }
+    ExpectReply(purge->tag, absl::StrCat("purged ", purge->purged));
+    for (const auto& [id, task] : tasks_) {
+      if (task.waiting() && task.purge == purge->number) {
+        AddViolation(absl::StrCat("the purge of ", purge->queue, " left ", id));
+      }
+    }
+    purge = purges_.erase(purge);
+  }
+}
+
+// Between an expiry and the next full millisecond the engine may already end a
+// task, when it would else dispatch it.
+void ReferenceModel::TakeLateExpiries() {
+  for (const Outcome* outcome : record_.outcomes) {
+    const auto it = tasks_.find(outcome->task_id);
+    if (outcome->state == TaskState::kExpired && it != tasks_.end() &&
+        it->second.waiting() && it->second.content->expire_time <= now_) {
+      Finish(outcome->task_id, TaskState::kExpired, "");
+    }
+  }
+}
+
+void ReferenceModel::CompareOutcomes(const Effects& effects) {
+  std::multiset<std::string> outcomes;
+  for (const Outcome* outcome : record_.outcomes) {
+    outcomes.insert(ModelOutcomeText(*outcome));
+    if (outcome->finish_time != now_) {
+      AddViolation(absl::StrCat(outcome->task_id, " has a wrong finish time"));
+    }
+  }
+  if (outcomes != record_.expected_outcomes) {
+    AddViolation(absl::StrCat(
+        "outcomes are {", absl::StrJoin(outcomes, "; "), "}, not {",
+        absl::StrJoin(record_.expected_outcomes, "; "), "}"));
+  }
+  for (const OutboxEntry& entry : effects.outbox) {
+    if (entry.position != last_position_ + 1) {
+      AddViolation(absl::StrCat("outbox position ", entry.position, " follows ",
+                                last_position_));
+    }
+    last_position_ = entry.position;
+  }
+}
+
+void ReferenceModel::ComparePushes() {
+  for (const auto& [sink, pushes] : record_.pushes) {
+    record_.expected_pushes[sink];
+    for (const WorkerPush* push : pushes) {
+      const auto* opened = std::get_if<SessionOpened>(&push->body);
+      const uint64_t number = SessionOf(sink);
+      if (opened != nullptr && number != 0) {
+        sessions_[number].session_id = opened->session_id;
+      }
+    }
+  }
+  for (const auto& [sink, expected] : record_.expected_pushes) {
+    std::vector<std::string> texts;
+    for (const WorkerPush* push : record_.pushes[sink]) {
+      texts.push_back(ModelPushText(*push));
+    }
+    if (texts != expected) {
+      AddViolation(absl::StrCat("a worker was told {",
+                                absl::StrJoin(texts, "; "), "}, not {",
+                                absl::StrJoin(expected, "; "), "}"));
+    }
+  }
+}
+
+void ReferenceModel::CompareReplies() {
+  for (const auto& [tag, replies] : record_.replies) {
+    record_.expected_replies[tag];
+  }
+  for (const auto& [tag, expected] : record_.expected_replies) {
+    if (watchers_.count(tag) + record_.watches.count(tag) > 0) continue;
+    std::vector<std::string> texts;
+    bool modelled = true;
+    for (const Reply* reply : record_.replies[tag]) {
+      modelled =
+          modelled && !std::holds_alternative<TaskPageReply>(reply->body);
+      texts.push_back(ModelReplyText(*reply));
+    }
+    if (modelled && texts != expected) {
+      AddViolation(absl::StrCat("call ", tag, " was answered {",
+                                absl::StrJoin(texts, "; "), "}, not {",
+                                absl::StrJoin(expected, "; "), "}"));
+    }
+  }
+}
+
+bool ReferenceModel::Serves(const Session& session, const Task& task) const {
+  const std::string& name = task.content->queue;
+  const auto queue = queues_.find(name);
+  return queue != queues_.end() && !queue->second.paused &&
+         session.types.count(task.content->type) > 0 &&
+         std::count(session.queues.begin(), session.queues.end(), name) > 0;
+}
+
+void ReferenceModel::TakeDeliveries(const Effects& effects) {
+  for (const AddressedPush& push : effects.pushes) {
+    const auto* delivery = std::get_if<Delivery>(&push.push.body);
+    if (delivery == nullptr) continue;
+    const std::string& id = delivery->content->task_id;
+    const uint64_t number = SessionOf(push.to.get());
+    const auto it = tasks_.find(id);
+    if (number == 0 || it == tasks_.end()) {
+      AddViolation(absl::StrCat(id, " was delivered to nobody, or is nothing"));
+      continue;
+    }
+    Session& session = sessions_[number];
+    CheckDelivery(session, *delivery);
+    Task& task = it->second;
+    if (session.credit > 0) --session.credit;
+    task.state = TaskState::kLeased;
+    task.attempt = delivery->attempt;
+    task.epoch = delivery->epoch;
+    task.session = number;
+    task.purge = 0;
+    session.leases[delivery->epoch] = id;
+    last_epoch_ = std::max(last_epoch_, delivery->epoch);
+  }
+}
+
+void ReferenceModel::CheckDelivery(const Session& session,
+                                   const Delivery& delivery) {
+  const std::string& id = delivery.content->task_id;
+  const Task& task = tasks_[id];
+  const auto wrong = [&](const char* what) {
+    AddViolation(absl::StrCat("delivery of ", id, "#", delivery.attempt, " to ",
+                              session.worker_id, ": ", what));
+  };
+  if (session.credit == 0) wrong("beyond the credit");
+  if (session.draining) wrong("to a draining worker");
+  if (task.state != TaskState::kQueued) wrong("is not ready");
+  if (!Serves(session, task)) wrong("not served, or paused");
+  if (task.content->eta > now_) wrong("before its ETA");
+  if (task.content->expire_time <= now_) wrong("after its expiry");
+  if (task.cancel_requested) wrong("after its cancellation");
+  if (delivery.attempt != task.attempt + 1) wrong("another attempt");
+  if (delivery.epoch <= last_epoch_) wrong("the epoch is not new");
+  if (delivery.failures != task.failures) wrong("another number of failures");
+  if (task.failures >= task.content->retry_policy.max_attempts) {
+    wrong("has no attempts left");
+  }
+  if (task.lost_leases >= task.content->retry_policy.max_lost_leases) {
+    wrong("has lost too many leases");
+  }
+  const TaskContent& content = *delivery.content;
+  if (content.payload.data != task.content->payload.data ||
+      content.type != task.content->type ||
+      content.queue != task.content->queue ||
+      content.priority != task.content->priority ||
+      content.create_time != task.content->create_time ||
+      content.expire_time != task.content->expire_time) {
+    wrong("other content than submitted");
+  }
+  CheckOrder(session, task);
+}
+
+void ReferenceModel::CheckOrder(const Session& session, const Task& delivered) {
+  for (const auto& [id, task] : tasks_) {
+    if (&task == &delivered || task.state != TaskState::kQueued ||
+        task.content->queue != delivered.content->queue ||
+        !Serves(session, task) || task.content->expire_time <= now_) {
+      continue;
+    }
+    const bool same_lane = task.content->type == delivered.content->type;
+    const bool overtaken =
+        task.content->priority > delivered.content->priority ||
+        (task.content->priority == delivered.content->priority &&
+         (same_lane ? task.place < delivered.place
+                    : task.place_turn < delivered.place_turn));
+    if (overtaken) {
+      AddViolation(absl::StrCat(delivered.content->task_id, " overtook ", id));
+    }
+  }
+}
+
+// A watcher is told at least once in each turn that changes its task, and what
+// it is told last is true.
+void ReferenceModel::CheckWatchers() {
+  for (auto it = watchers_.begin(); it != watchers_.end();) {
+    Watcher& watcher = it->second;
+    const Task& task = tasks_[watcher.task_id];
+    const std::string state = StateName(task.state);
+    const std::vector<const Reply*>& replies = record_.replies[it->first];
+    if (!replies.empty()) {
+      const auto* reply = std::get_if<TaskReply>(&replies.back()->body);
+      watcher.last_told =
+          reply == nullptr ? "another answer" : StateName(reply->task.state);
+    }
+    if (watcher.last_told != state) {
+      AddViolation(absl::StrCat("a watcher of ", watcher.task_id,
+                                " was last told ", watcher.last_told,
+                                ", and it is ", state));
+    }
+    it = task.live() ? std::next(it) : watchers_.erase(it);
+  }
+}
+
+void ReferenceModel::CheckNothingIsHeldBack() {
+  for (const auto& [number, session] : sessions_) {
+    if (session.sink == nullptr || session.draining || session.credit == 0) {
+      continue;
+    }
+    for (const auto& [id, task] : tasks_) {
+      if (task.state == TaskState::kQueued && Serves(session, task) &&
+          task.content->expire_time > now_) {
+        AddViolation(absl::StrCat(id, " waits, and ", session.worker_id,
+                                  " has credit for it"));
+      }
+    }
+  }
+  if (!purges_.empty()) AddViolation("a purge is not answered");
+}
+
+}  // namespace apium::broker
