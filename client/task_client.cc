@@ -143,7 +143,7 @@ TaskClient::TaskClient(std::shared_ptr<Connection> connection)
 
 TaskClient::~TaskClient() = default;
 
-absl::StatusOr<TaskHandle> TaskClient::Submit(TaskOptions options) {
+absl::StatusOr<TaskHandle> TaskClient::Submit(SubmitOptions options) {
   return Submit(ToTaskSpec(std::move(options)));
 }
 
@@ -155,7 +155,7 @@ absl::StatusOr<TaskHandle> TaskClient::Submit(v1::TaskSpec spec) {
   return TaskHandle(this, std::move(*response.mutable_task_id()));
 }
 
-void TaskClient::SubmitAsync(TaskOptions options, Callback<TaskHandle> done) {
+void TaskClient::SubmitAsync(SubmitOptions options, Callback<TaskHandle> done) {
   SubmitAsync(ToTaskSpec(std::move(options)), std::move(done));
 }
 

@@ -28,7 +28,7 @@
 #include "apium/v1/task.pb.h"
 #include "apium/v1/task_service.pb.h"
 #include "client/client_options.h"
-#include "client/task_options.h"
+#include "client/submit_options.h"
 
 namespace apium {
 
@@ -90,9 +90,9 @@ class TaskClient {
 
   // Returns once the task is durable. ALREADY_EXISTS / TASK_ID_REUSED: the id
   // belongs to another task.
-  absl::StatusOr<TaskHandle> Submit(TaskOptions options);
+  absl::StatusOr<TaskHandle> Submit(SubmitOptions options);
   absl::StatusOr<TaskHandle> Submit(v1::TaskSpec spec);
-  void SubmitAsync(TaskOptions options, Callback<TaskHandle> done);
+  void SubmitAsync(SubmitOptions options, Callback<TaskHandle> done);
   void SubmitAsync(v1::TaskSpec spec, Callback<TaskHandle> done);
 
   // One answer for each spec, in order; any of them may be refused on its own.

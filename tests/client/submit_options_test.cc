@@ -1,4 +1,4 @@
-#include "client/task_options.h"
+#include "client/submit_options.h"
 
 #include <google/protobuf/text_format.h>
 #include <gtest/gtest.h>
@@ -14,12 +14,12 @@ std::string Text(const v1::TaskSpec& spec) {
   return text;
 }
 
-TEST(TaskOptionsTest, WhatIsNotSetIsLeftToTheServer) {
+TEST(SubmitOptionsTest, WhatIsNotSetIsLeftToTheServer) {
   EXPECT_EQ(Text(ToTaskSpec({.type = "t"})), R"(type: "t" payload { } )");
 }
 
-TEST(TaskOptionsTest, EveryFieldArrives) {
-  TaskOptions options = {
+TEST(SubmitOptionsTest, EveryFieldArrives) {
+  SubmitOptions options = {
       .type = "mail.send",
       .task_id = "id-1",
       .queue = "mail",
@@ -47,7 +47,7 @@ TEST(TaskOptionsTest, EveryFieldArrives) {
       R"(result_ttl { seconds: 7200 } soft_time_limit { seconds: 30 } )");
 }
 
-TEST(TaskOptionsTest, TimesArrive) {
+TEST(SubmitOptionsTest, TimesArrive) {
   const v1::TaskSpec spec =
       ToTaskSpec({.type = "t",
                   .eta = absl::FromUnixSeconds(10),

@@ -1,7 +1,7 @@
 // What a submitter may ask for, with C++ types.
 
-#ifndef APIUM_CLIENT_TASK_OPTIONS_H_
-#define APIUM_CLIENT_TASK_OPTIONS_H_
+#ifndef APIUM_CLIENT_SUBMIT_OPTIONS_H_
+#define APIUM_CLIENT_SUBMIT_OPTIONS_H_
 
 #include <cstdint>
 #include <map>
@@ -16,7 +16,7 @@ namespace apium {
 
 // Each field left as it is means the server's default; see TaskSpec and
 // RetryPolicy in apium/v1/task.proto for ranges.
-struct TaskRetryOptions {
+struct SubmitRetryOptions {
   std::optional<uint32_t> attempts_max;
   std::optional<absl::Duration> initial_delay;
   std::optional<double> multiplier;
@@ -27,7 +27,7 @@ struct TaskRetryOptions {
 
 //   client->Submit({.type = "mail.send", .payload = JsonArguments(7), .delay =
 //   absl::Minutes(5)});
-struct TaskOptions {
+struct SubmitOptions {
   std::string type;  // required
   v1::Payload payload;
   // Empty: the client mints a UUIDv7, so that its retries do not submit twice.
@@ -38,15 +38,15 @@ struct TaskOptions {
   std::optional<absl::Time> eta;          // or delay
   std::optional<absl::Duration> expires;  // from acceptance; or expire_time
   std::optional<absl::Time> expire_time;  // or expires
-  TaskRetryOptions retry;
+  SubmitRetryOptions retry;
   std::optional<absl::Duration> result_ttl;
   std::optional<absl::Duration> soft_time_limit;
   std::map<std::string, std::string> headers;
 };
 
 // The same as a message. Nothing is checked: the server is the judge.
-v1::TaskSpec ToTaskSpec(TaskOptions options);
+v1::TaskSpec ToTaskSpec(SubmitOptions options);
 
 }  // namespace apium
 
-#endif  // APIUM_CLIENT_TASK_OPTIONS_H_
+#endif  // APIUM_CLIENT_SUBMIT_OPTIONS_H_

@@ -1,4 +1,4 @@
-#include "client/task_options.h"
+#include "client/submit_options.h"
 
 #include <utility>
 
@@ -7,12 +7,12 @@
 namespace apium {
 namespace {
 
-bool IsSet(const TaskRetryOptions& retry) {
+bool IsSet(const SubmitRetryOptions& retry) {
   return retry.attempts_max || retry.initial_delay || retry.multiplier ||
          retry.delay_max || retry.jitter || !retry.non_retryable_types.empty();
 }
 
-void FillRetryPolicy(TaskRetryOptions retry, v1::RetryPolicy* policy) {
+void FillRetryPolicy(SubmitRetryOptions retry, v1::RetryPolicy* policy) {
   if (retry.attempts_max) policy->set_max_attempts(*retry.attempts_max);
   if (retry.initial_delay)
     DurationToProto(*retry.initial_delay, policy->mutable_initial_delay());
@@ -26,7 +26,7 @@ void FillRetryPolicy(TaskRetryOptions retry, v1::RetryPolicy* policy) {
 
 }  // namespace
 
-v1::TaskSpec ToTaskSpec(TaskOptions options) {
+v1::TaskSpec ToTaskSpec(SubmitOptions options) {
   v1::TaskSpec spec;
   spec.set_type(std::move(options.type));
   *spec.mutable_payload() = std::move(options.payload);
