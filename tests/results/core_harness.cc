@@ -135,13 +135,8 @@ void CoreHarness::EndWatch(uint64_t stream) {
 }
 
 std::string CoreHarness::Step() {
-  ResultEffects effects;
-  Apply(&effects);
-  APIUM_CHECK_OK(store_->Sync());
-  if (on_release) {
-    on_release(effects);
-  }
-  return Text(effects);
+  StepUnsynced();
+  return Sync();
 }
 
 std::string CoreHarness::StepAll() {
@@ -152,10 +147,31 @@ std::string CoreHarness::StepAll() {
   return text;
 }
 
-void CoreHarness::StepAndCrash(size_t surviving_writes) {
-  ResultEffects effects;
-  Apply(&effects);
+void CoreHarness::StepUnsynced() {
+  auto effects = std::make_unique<ResultEffects>();
+  APIUM_CHECK_OK(core_->Apply(&commands_, now_, effects.get()));
+  if (!effects->writes.empty()) {
+    APIUM_CHECK_OK(store_->Write(effects->writes));
+  }
+  unsynced_.push_back(std::move(effects));
+}
+
+std::string CoreHarness::Sync() {
+  APIUM_CHECK_OK(store_->Sync());
+  std::string text;
+  for (const auto& effects : unsynced_) {
+    if (on_release) {
+      on_release(*effects);
+    }
+    text += Text(*effects);
+  }
+  unsynced_.clear();
+  return text;
+}
+
+void CoreHarness::Crash(size_t surviving_writes) {
   store_ = store_->CrashCopy(surviving_writes);
+  unsynced_.clear();
   Restart();
 }
 
@@ -183,17 +199,13 @@ void CoreHarness::Compact() {
         return true;
       }));
   APIUM_CHECK_OK(store_->Write(batch));
+  APIUM_CHECK_OK(store_->Sync());
 }
 
 std::string CoreHarness::Stop() {
   ResultEffects effects;
   core_->Stop(absl::UnavailableError("stopping"), &effects);
   return Text(effects);
-}
-
-void CoreHarness::Apply(ResultEffects* effects) {
-  APIUM_CHECK_OK(core_->Apply(&commands_, now_, effects));
-  APIUM_CHECK_OK(store_->Write(effects->writes));
 }
 
 std::string CoreHarness::Text(const ResultEffects& effects) {

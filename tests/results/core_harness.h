@@ -56,14 +56,21 @@ class CoreHarness {
   std::string Step();
   // Steps until the core wants no more, as the loop does.
   std::string StepAll();
-  // As Step, but the machine loses power before the sync: only the first
-  // `surviving_writes` of the unsynced ones remain, nothing is released, and a
-  // new core begins.
-  void StepAndCrash(size_t surviving_writes);
+  // As Step, but without the sync: nothing is released before Sync.
+  void StepUnsynced();
+  // Syncs, and gives what all groups since the last sync release.
+  std::string Sync();
+  // The machine loses power: of the unsynced writes only the first
+  // `surviving_writes` remain, nothing is released, and a new core begins.
+  void Crash(size_t surviving_writes);
+  void StepAndCrash(size_t surviving_writes) {
+    StepUnsynced();
+    Crash(surviving_writes);
+  }
   void Restart();
 
   void Advance(absl::Duration step);
-  // Removes expired rows, as compaction does.
+  // Removes expired rows, as compaction does. Between syncs only.
   void Compact();
   std::string Stop();
 
@@ -80,7 +87,6 @@ class CoreHarness {
   std::function<void(const ResultEffects&)> on_release;
 
  private:
-  void Apply(ResultEffects* effects);
   std::string Text(const ResultEffects& effects);
 
   const ResultCoreOptions options_;
@@ -88,6 +94,7 @@ class CoreHarness {
   std::unique_ptr<ResultCore> core_;
   ResultNow now_;
   std::vector<ResultCommand> commands_;
+  std::vector<std::unique_ptr<ResultEffects>> unsynced_;
   std::string page_token_;
   std::map<uint64_t, std::string> cursors_;
   std::map<uint64_t, size_t> pushed_bytes_;
