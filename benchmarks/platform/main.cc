@@ -37,6 +37,7 @@ struct Flags {
   size_t backlog = 1000000;
   size_t drain = 200000;
   std::string only;
+  std::string load;
 };
 
 class Report {
@@ -79,16 +80,26 @@ void RunLoads(const Flags& flags, Report* report) {
   report->Add("idle memory: results", Mebibytes(platform->result_service()),
               "MiB");
   report->Add("idle memory: worker", Mebibytes(platform->worker()), "MiB");
-  report->Add(MeasureSequential(platform.get(), /*stream=*/true, duration));
-  report->Add(MeasureSequential(platform.get(), /*stream=*/false, duration));
-  for (Submit how :
-       {Submit::kStream, Submit::kStreamOne, Submit::kUnaryInFlight}) {
-    report->Add(MeasureEndToEnd(platform.get(), how, kWindowBulk, duration));
+  const auto wanted = [&](const std::string& load) {
+    return flags.load.empty() || flags.load == load;
+  };
+  if (wanted("sequential")) {
+    for (bool stream : {true, false}) {
+      report->Add(MeasureSequential(platform.get(), stream, duration));
+    }
   }
-  report->Add(MeasureDrain(platform.get(), flags.drain));
-  for (Submit how : {Submit::kUnarySequential, Submit::kUnaryInFlight,
-                     Submit::kBatches, Submit::kStream}) {
-    report->Add(MeasureSubmit(platform.get(), how, duration));
+  if (wanted("end-to-end")) {
+    for (Submit how :
+         {Submit::kStream, Submit::kStreamOne, Submit::kUnaryInFlight}) {
+      report->Add(MeasureEndToEnd(platform.get(), how, kWindowBulk, duration));
+    }
+  }
+  if (wanted("drain")) report->Add(MeasureDrain(platform.get(), flags.drain));
+  if (wanted("submit")) {
+    for (Submit how : {Submit::kUnarySequential, Submit::kUnaryInFlight,
+                       Submit::kBatches, Submit::kStream}) {
+      report->Add(MeasureSubmit(platform.get(), how, duration));
+    }
   }
 }
 
@@ -127,6 +138,8 @@ int main(int argc, char** argv) {
   app.add_option("--drain", flags.drain, "tasks queued for the drain");
   app.add_option("--json", flags.json_file, "file to write");
   app.add_option("--only", flags.only, "loads or backlog; empty: both");
+  app.add_option("--load", flags.load,
+                 "sequential, end-to-end, drain or submit; empty: all");
   CLI11_PARSE(app, argc, argv);
   apium::benchmark::Report report;
   if (flags.only != "backlog") apium::benchmark::RunLoads(flags, &report);
