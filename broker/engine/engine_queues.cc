@@ -206,6 +206,7 @@ absl::Status Engine::Impl::Apply(PurgeQueueCommand&& command) {
   purge.namespace_name = std::move(command.namespace_name);
   purge.queue = std::move(command.queue);
   purge.ticket_limit = tickets_.Next();
+  lanes_.StartNewChunks();
   purges_.push_back(std::move(purge));
   return absl::OkStatus();
 }

@@ -99,6 +99,7 @@ ReadyChunk* ReadyLanes::OpenChunk(Lane* lane) {
   ReadyChunk* open = lane->unwritten.empty() ? nullptr : lane->unwritten.back();
   const bool hot = lane->cold_from == 0 && HasRoom(*lane);
   const bool fits = open != nullptr && open->hot == hot &&
+                    open->sequence >= oldest_open_chunk_ &&
                     open->unwritten.size() < kChunkTasksMax &&
                     open->bytes < kChunkBytesMax;
   if (fits) return open;

@@ -93,6 +93,10 @@ class ReadyLanes {
   // The queue, which is empty, is about to be deleted.
   void Forget(const Queue* queue);
 
+  // What becomes ready from here on gets sequences above all given so far, also
+  // within the turn.
+  void StartNewChunks() { oldest_open_chunk_ = tickets_->Peek(); }
+
   void Flush(StoreBatch* batch);
 
   size_t window_bytes() const { return window_bytes_; }
@@ -123,6 +127,7 @@ class ReadyLanes {
   Tickets* const tickets_;
   size_t window_bytes_ = 0;
   size_t ready_lanes_ = 0;
+  uint64_t oldest_open_chunk_ = 0;  // see StartNewChunks
   std::vector<Lane*> dirty_;
   std::vector<Lane*> refills_;
   StoreBatch deletes_;

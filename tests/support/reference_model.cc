@@ -100,7 +100,8 @@ void ReferenceModel::RunTimers() {
     if (!task.waiting()) continue;
     if (task.content->expire_time != absl::InfiniteFuture() &&
         CeilMillis(task.content->expire_time) <= now_millis) {
-      expired.push_back(id);
+      // One that is to be purged may end either way.
+      if (!WasPurged(id)) expired.push_back(id);
     } else if (task.state == TaskState::kScheduled &&
                task.due_millis <= now_millis) {
       due.emplace_back(task.due_millis, id);
@@ -319,7 +320,12 @@ void ReferenceModel::Apply(const ForgetSinkCommand& command) {
                      [&](const Waiter& waiter) { return waiter.sink == sink; }),
       waiters_.end());
   for (auto it = watchers_.begin(); it != watchers_.end();) {
-    it = it->second.sink == sink ? watchers_.erase(it) : std::next(it);
+    if (it->second.sink != sink) {
+      ++it;
+      continue;
+    }
+    record_.watches.insert(it->first);  // it may have been told before
+    it = watchers_.erase(it);
   }
 }
 

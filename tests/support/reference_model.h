@@ -172,6 +172,8 @@ class ReferenceModel {
   // reference_model_checks.cc: the comparison.
   void Sort(const Effects& effects);
   void LearnIds(const std::vector<Command>& commands);
+  // Whether this turn's outcome of the task says so.
+  bool WasPurged(const std::string& id) const;
   void TakePurges();
   void TakeLateExpiries();
   void CompareOutcomes(const Effects& effects);

@@ -145,6 +145,14 @@ void ReferenceModel::LearnIds(const std::vector<Command>& commands) {
   }
 }
 
+bool ReferenceModel::WasPurged(const std::string& id) const {
+  return std::any_of(record_.outcomes.begin(), record_.outcomes.end(),
+                     [&](const Outcome* outcome) {
+                       return outcome->task_id == id &&
+                              outcome->failure.type == kPurged;
+                     });
+}
+
 // A purge goes on over many turns, at the engine's pace; at its answer, all of
 // it must be done.
 void ReferenceModel::TakePurges() {

@@ -53,11 +53,13 @@ TEST(PurgeTest, LeavesWhatIsSubmittedMeanwhile) {
     h.Submit(absl::StrCat("s", i), {.delay = absl::Hours(1)});
   }
   h.InOneTurn([&] {
+    h.Submit("old");
     h.Purge("default");
     h.Submit("new");
     h.Submit("new scheduled", {.delay = absl::Seconds(10)});
   });
   EXPECT_EQ(h.Queue(), "ready=1 scheduled=1 leased=0");
+  EXPECT_EQ(h.State("old"), "CANCELLED");
   EXPECT_EQ(h.State("new"), "QUEUED");
   EXPECT_EQ(h.State("new scheduled"), "SCHEDULED");
 }
