@@ -32,6 +32,14 @@ std::string Demangle(const char* name) {
   return error == 0 ? std::string(text.get()) : std::string(name);
 }
 
+// It waited here for a slot, past the time by which it had to start.
+bool HasExpired(const v1::TaskSpec& spec, absl::Time now) {
+  if (!spec.has_expire_time()) return false;
+  const absl::StatusOr<absl::Time> expiry =
+      TimeFromProto("spec.expire_time", spec.expire_time());
+  return expiry.ok() && *expiry <= now;
+}
+
 void SetFailure(std::string_view type, std::string_view message,
                 bool non_retryable, v1::Failure* failure) {
   failure->set_type(ToValidUtf8(type, kFailureTypeBytesMax));
@@ -80,9 +88,16 @@ void Executor::Execute(Attempt* attempt) const {
   const std::string& type = attempt->delivery().spec().type();
   const TaskTypeMetrics& metrics = MetricsFor(type);
   const TaskHandler* handler = options_.registry->Find(type);
+  // Read once: what is told as the start is what was held against the expiry.
+  const absl::Time now = options_.clock->Now();
   if (attempt->cancel().IsCancelled()) {
     metrics.CountNotRun(WriteOutcome(
         absl::CancelledError(attempt->cancel().reason()), attempt));
+  } else if (HasExpired(attempt->delivery().spec(), now)) {
+    // The broker ends a task that comes back expired.
+    attempt->mutable_outcome()->mutable_returned()->set_reason(
+        "expired before it started");
+    metrics.CountNotRun(OutcomeKind::kReturned);
   } else if (handler == nullptr) {
     metrics.CountNotRun(WriteOutcome(
         TaskError(
@@ -92,10 +107,9 @@ void Executor::Execute(Attempt* attempt) const {
         attempt));
   } else {
     const absl::Duration start = options_.clock->Monotonic();
-    const absl::Time start_time = options_.clock->Now();
-    attempt->MarkStarted(start_time, start);
+    attempt->MarkStarted(now, start);
     metrics.started->Increment();
-    TimeToProto(start_time, attempt->mutable_outcome()->mutable_start_time());
+    TimeToProto(now, attempt->mutable_outcome()->mutable_start_time());
     const OutcomeKind kind = WriteOutcome(Call(*handler, attempt), attempt);
     metrics.CountEnd(kind, options_.clock->Monotonic() - start);
   }

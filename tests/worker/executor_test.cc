@@ -6,6 +6,7 @@
 #include <memory>
 #include <stdexcept>
 
+#include "common/rpc/proto_time.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/status_matchers.h"
 #include "worker/task_error.h"
@@ -38,6 +39,9 @@ class ExecutorTest : public ::testing::Test {
     v1::Delivery delivery;
     delivery.mutable_spec()->set_task_id("t1");
     delivery.mutable_spec()->set_type(type);
+    if (expire_time_ != absl::InfiniteFuture()) {
+      TimeToProto(expire_time_, delivery.mutable_spec()->mutable_expire_time());
+    }
     Attempt attempt(nullptr, 5, 2, std::move(delivery));
     if (before) before(attempt);
     executor.Execute(&attempt);
@@ -45,6 +49,7 @@ class ExecutorTest : public ::testing::Test {
   }
 
   FakeClock clock_;
+  absl::Time expire_time_ = absl::InfiniteFuture();  // of the task
   WorkerMetrics metrics_;
   TaskRegistry registry_;
 };
@@ -132,6 +137,24 @@ TEST_F(ExecutorTest, ACancelledAttemptDoesNotRun) {
   EXPECT_FALSE(ran);
   EXPECT_EQ(outcome.cancelled().reason(), "changed my mind");
   EXPECT_FALSE(outcome.has_start_time());
+}
+
+TEST_F(ExecutorTest, ATaskThatExpiredWhileItWaitedForASlotIsHandedBack) {
+  bool ran = false;
+  Register([&] { ran = true; });
+  expire_time_ = clock_.Now();
+  const v1::ExecutionOutcome outcome = Execute();
+  EXPECT_FALSE(ran);
+  EXPECT_EQ(outcome.returned().reason(), "expired before it started");
+  EXPECT_FALSE(outcome.has_start_time());
+}
+
+TEST_F(ExecutorTest, ATaskRunsUntilItsExpiry) {
+  bool ran = false;
+  Register([&] { ran = true; });
+  expire_time_ = clock_.Now() + absl::Nanoseconds(1);
+  Execute();
+  EXPECT_TRUE(ran);
 }
 
 TEST_F(ExecutorTest, ObeyingAnswersTheCauseOfTheCancel) {
