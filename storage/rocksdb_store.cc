@@ -71,12 +71,22 @@ void SetDurability(rocksdb::Options* options) {
 
 void SetTableFormat(const RocksDbOptions& from, rocksdb::Options* options) {
   rocksdb::BlockBasedTableOptions table;
-  table.block_cache = rocksdb::NewLRUCache(from.block_cache_bytes);
+  // Few shards: a block must fit into one beside others, or it is read again
+  // for each Get.
+  constexpr int kCacheShardBits = 2;
+  table.block_cache =
+      rocksdb::NewLRUCache(from.block_cache_bytes, kCacheShardBits);
   // Indexes and filters count against the cache, so that memory stays within
   // its bound however many files there are.
   table.cache_index_and_filter_blocks = true;
   table.pin_l0_filter_and_index_blocks_in_cache = true;
   table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+  // In partitions: the filter of a file of a million rows is larger than the
+  // cache has room for, and a Get needs a few bytes of it.
+  table.index_type = rocksdb::BlockBasedTableOptions::kTwoLevelIndexSearch;
+  table.partition_filters = true;
+  table.metadata_block_size = 8 * 1024;
+  table.pin_top_level_index_and_filter = true;
   table.checksum = rocksdb::ChecksumType::kXXH3;
   table.format_version = 5;
   options->table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
