@@ -98,14 +98,19 @@ ready() {
   [ "${status}" = 200 ]
 }
 
-# start NAME GRPC_PORT HTTP_PORT COMMAND...: starts a server and waits until it is ready.
+# start NAME GRPC_PORT HTTP_PORT COMMAND...: starts a server and waits until it is ready. GRPC_PORT "none": it has none.
 start() {
-  local name="$1" grpc="$2" http="$3"
+  local name="$1" grpc="$2" http="$3" listen=()
   shift 3
-  local log="${data}/logs/${name}.log" port_file="${run_folder}/${name}.ports"
+  if [ "${grpc}" != none ]; then
+    listen=(--listen="127.0.0.1:$(free_port "${grpc}")")
+  fi
+  local log="${data}/logs/${name}.log" port_file="${run_folder}/${name}.ports" log_start
+  log_start="$(stat -c %s "${log}" 2>/dev/null || echo 0)"
   printf '  %-14s ' "${name}"
-  "$@" --listen="127.0.0.1:$(free_port "${grpc}")" --http-listen="127.0.0.1:$(free_port "${http}")" \
-    --port-file="${port_file}" </dev/null >>"${log}" 2>&1 &
+  # A session of its own: Ctrl-C reaches this script alone, which stops the servers in their order.
+  setsid "$@" "${listen[@]}" --http-listen="127.0.0.1:$(free_port "${http}")" --port-file="${port_file}" \
+    </dev/null >>"${log}" 2>&1 &
   pid[${name}]=$!
   started+=("${name}")
 
@@ -113,14 +118,18 @@ start() {
   until [ -s "${port_file}" ] && http_port[${name}]="$(sed -n 's/^http=//p' "${port_file}")" &&
     ready "${http_port[${name}]}"; do
     if ! alive "${name}" || [ "${SECONDS}" -ge "${deadline}" ]; then
-      echo "did not start. The end of ${log}:" >&2
-      tail -n 20 "${log}" >&2
+      echo "did not start. ${log} says:" >&2
+      tail -c "+$((log_start + 1))" "${log}" | tail -n 20 >&2
       exit 1
     fi
     sleep 0.05
   done
   grpc_port[${name}]="$(sed -n 's/^grpc=//p' "${port_file}")"
-  echo "ready: gRPC 127.0.0.1:${grpc_port[${name}]:-none}, HTTP 127.0.0.1:${http_port[${name}]}"
+  if [ "${grpc}" = none ]; then
+    echo "ready: HTTP 127.0.0.1:${http_port[${name}]}"
+  else
+    echo "ready: gRPC 127.0.0.1:${grpc_port[${name}]}, HTTP 127.0.0.1:${http_port[${name}]}"
+  fi
 }
 
 say "Starting the platform (data and logs: ${data})"
@@ -128,7 +137,7 @@ start apium-results 7451 9091 "${bin}/results/apium-results" --data="${data}/res
 start apium-broker 7450 9090 "${bin}/broker/apium-broker" --data="${data}/broker" \
   --results="127.0.0.1:${grpc_port[apium-results]}"
 broker="127.0.0.1:${grpc_port[apium-broker]}"
-start apium-worker 7452 9092 "${bin}/worker/apium-worker" --broker="${broker}" --concurrency="$(nproc)"
+start apium-worker none 9092 "${bin}/worker/apium-worker" --broker="${broker}" --concurrency="$(nproc)"
 
 where_to_look() {
   local name
@@ -162,7 +171,7 @@ fi
 say "Counting the words of the files in ${folder}"
 "${bin}/examples/count_words/count_words" --broker="${broker}" "${folder}"
 
-say "Where to look"
+say "Where to look (metrics: while the platform runs)"
 where_to_look
 
 say "Stopping"
