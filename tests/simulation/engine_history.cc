@@ -1,18 +1,20 @@
 #include "tests/simulation/engine_history.h"
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
 #include <variant>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "broker/storage/key_format.h"
 #include "tests/support/engine_text.h"
 
 namespace apium::broker {
 namespace {
 
 constexpr int kWorkers = 3;
-constexpr int kTaskIds = 24;
+constexpr int kTaskIds = 40;
 constexpr int kSettleTurnsMax = 5000;
 constexpr int kCompletionRoundsMax = 3000;
 
@@ -119,6 +121,7 @@ EngineHistory::EngineHistory(uint64_t seed, const HistoryOptions& options)
     : seed_(seed),
       options_(options),
       random_(seed),
+      submit_percent_(15 + Below(30)),
       driver_(RandomOptions(seed), absl::FromUnixSeconds(1'700'000'000)),
       model_(RandomOptions(seed)),
       calls_(std::make_shared<Calls>(this)) {
@@ -136,6 +139,9 @@ EngineHistory::EngineHistory(uint64_t seed, const HistoryOptions& options)
       counts_.deliveries += std::holds_alternative<Delivery>(push.push.body);
       if (const auto* ack = std::get_if<OutcomeAcknowledged>(&push.push.body)) {
         counts_.lies += believed_epochs_.count(ack->epoch);
+      } else if (const auto* refused =
+                     std::get_if<ReportRefused>(&push.push.body)) {
+        counts_.lies += believed_epochs_.count(refused->epoch);
       }
     }
     for (const OutboxEntry& entry : effects.outbox) {
@@ -156,6 +162,7 @@ std::string EngineHistory::Run() {
   if (!failed()) Settle();
   if (!failed()) Audit();
   if (!failed()) RunToCompletion();
+  if (!failed()) CheckNothingIsLeftOnDisk();
   counts_.tasks = model_.TaskIds().size();
   std::vector<std::string> problems = model_.violations();
   if (!error_.empty()) problems.push_back(error_);
@@ -167,11 +174,13 @@ void EngineHistory::Log(const std::string& text) {
 }
 
 void EngineHistory::Step() {
-  // A few commands reach the engine together.
+  // Some histories have busy clients, others busy workers.
   const uint64_t kind = Below(100);
-  if (kind < 30) {
-    AddSubmit();
-  } else if (kind < 72) {
+  if (kind < submit_percent_) {
+    // Bursts, so that lanes grow beyond their windows.
+    const uint64_t burst = Chance(15) ? 1 + Below(8) : 1;
+    for (uint64_t i = 0; i < burst; ++i) AddSubmit();
+  } else if (kind < 74) {
     AddWorkerCommand();
   } else if (kind < 82) {
     AddRead();
@@ -182,6 +191,7 @@ void EngineHistory::Step() {
   } else {
     Disturb();
   }
+  // A few commands reach the engine together.
   if (!failed() && !engine_commands_.empty() && Chance(60)) {
     RunTurn();
     if (!failed() && Chance(80)) Settle();
@@ -646,6 +656,24 @@ void EngineHistory::RunToCompletion() {
     driver_.set_now(
         std::min(driver_.next_turn_time(), driver_.now() + absl::Seconds(5)));
     Settle();
+  }
+}
+
+// Rows of what is over go: ready rows, timers, leases, and outbox rows that are
+// confirmed.
+void EngineHistory::CheckNothingIsLeftOnDisk() {
+  Add(OutboxConfirmedCommand{.position = model_.last_outbox_position()});
+  Settle();
+  for (const char kind : {kReadyRow, kTimerRow, kLeaseRow, kOutboxRow}) {
+    size_t rows = 0;
+    const absl::Status status = driver_.store().Scan(
+        std::string(1, kind), RowsEnd(kind),
+        [&](std::string_view, std::string_view) { return ++rows > 0; });
+    if (!status.ok()) error_ = status.ToString();
+    if (rows > 0) {
+      model_.AddViolation(absl::StrCat(rows, " rows of kind ",
+                                       std::string(1, kind), " are left"));
+    }
   }
 }
 

@@ -28,7 +28,7 @@ struct HistoryOptions {
   bool epochs_are_not_checked = false;
   // Notes every turn for people.
   bool keep_log = false;
-  int steps = 60;
+  int steps = 150;
 };
 
 // One random life of an engine, chosen by a seed alone: clients that repeat
@@ -108,6 +108,7 @@ class EngineHistory {
   void ListAllTasks();
   // Time goes on, and a willing worker runs everything, until all is finished.
   void RunToCompletion();
+  void CheckNothingIsLeftOnDisk();
   bool failed() const {
     return !error_.empty() || !model_.violations().empty();
   }
@@ -116,6 +117,7 @@ class EngineHistory {
   const uint64_t seed_;
   const HistoryOptions options_;
   std::mt19937_64 random_;
+  const uint64_t submit_percent_;
   EngineDriver driver_;
   ReferenceModel model_;
   // While turns are held: the model as released, and after each held turn.

@@ -87,10 +87,7 @@ TEST(EngineSimulationSelfTest, ALyingDiskIsCaught) {
   for (uint64_t seed = 1; seed <= 200; ++seed) {
     EngineHistory history(seed, {.disk_lies = true});
     const bool violated = !history.Run().empty();
-    if (history.counts().lies == 0) {
-      EXPECT_FALSE(violated) << "seed " << seed;
-      continue;
-    }
+    if (history.counts().lies == 0) continue;
     ++lied;
     caught += violated;
   }
@@ -105,10 +102,7 @@ TEST(EngineSimulationSelfTest, AnEngineThatBelievesLiarsIsCaught) {
   for (uint64_t seed = 1; seed <= 200; ++seed) {
     EngineHistory history(seed, {.epochs_are_not_checked = true});
     const bool violated = !history.Run().empty();
-    if (history.counts().lies == 0) {
-      EXPECT_FALSE(violated) << "seed " << seed;
-      continue;
-    }
+    if (history.counts().lies == 0) continue;
     ++lied;
     caught += violated;
   }

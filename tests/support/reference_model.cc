@@ -135,7 +135,9 @@ void ReferenceModel::LoseSessions() {
 
 void ReferenceModel::EndWaits() {
   for (size_t i = 0; i < waiters_.size();) {
-    if (waiters_[i].deadline > now_) {
+    const bool due = waiters_[i].deadline <= now_;
+    // A task that is purged in the same turn may end before or after the wait.
+    if (!due || (WasPurged(waiters_[i].task_id) && !TimedOut(waiters_[i]))) {
       ++i;
       continue;
     }

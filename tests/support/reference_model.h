@@ -66,7 +66,7 @@ class ReferenceModel {
     uint64_t session = 0;
     bool cancel_requested = false;
     uint64_t purge = 0;  // the purge that is to cancel it, if it still waits
-    bool may_be_purged = false;  // it ran when a purge was asked for
+    bool may_be_purged = false;  // it ran while a purge went on
     // Finished:
     absl::Time finish_time;
     uint64_t finish_turn = 0;
@@ -174,6 +174,8 @@ class ReferenceModel {
   void LearnIds(const std::vector<Command>& commands);
   // Whether this turn's outcome of the task says so.
   bool WasPurged(const std::string& id) const;
+  // Whether this turn answers the wait with its timeout.
+  bool TimedOut(const Waiter& waiter) const;
   void TakePurges();
   void TakeLateExpiries();
   void CompareOutcomes(const Effects& effects);

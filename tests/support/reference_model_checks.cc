@@ -153,6 +153,13 @@ bool ReferenceModel::WasPurged(const std::string& id) const {
                      });
 }
 
+bool ReferenceModel::TimedOut(const Waiter& waiter) const {
+  const auto replies = record_.replies.find(waiter.tag);
+  if (replies == record_.replies.end()) return false;
+  const auto* reply = std::get_if<TaskReply>(&replies->second.front()->body);
+  return reply != nullptr && !reply->status.ok();
+}
+
 // A purge goes on over many turns, at the engine's pace; at its answer, all of
 // it must be done.
 void ReferenceModel::TakePurges() {
@@ -296,6 +303,8 @@ void ReferenceModel::TakeDeliveries(const Effects& effects) {
     task.attempt = delivery->attempt;
     task.epoch = delivery->epoch;
     task.session = number;
+    // Delivered before the purge came to it.
+    if (task.purge != 0) task.may_be_purged = true;
     task.purge = 0;
     session.leases[delivery->epoch] = id;
     last_epoch_ = std::max(last_epoch_, delivery->epoch);
