@@ -32,12 +32,13 @@ say "Format"
 if "${fix}"; then
   clang-format -i "${cpp[@]}"
 fi
-if ! clang-format --dry-run --Werror "${cpp[@]}" 2>&1 | grep -oE '^[^:]+' | sort -u | grep .; then
-  echo "${#cpp[@]} files are formatted."
-else
+unformatted="$(clang-format --dry-run "${cpp[@]}" 2>&1 | grep -oE '^[^: ]+\.(cc|h):' | sort -u || true)"
+if [ -n "${unformatted}" ]; then
+  echo "${unformatted}" >&2
   echo "The files above are not formatted as .clang-format says: tools/check.sh --fix" >&2
   exit 1
 fi
+echo "${#cpp[@]} files are formatted."
 
 say "Thread safety"
 tools/thread_safety.sh
