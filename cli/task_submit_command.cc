@@ -1,0 +1,194 @@
+#include "cli/task_submit_command.h"
+
+#include <CLI/CLI.hpp>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "apium/v1/task_service.pb.h"
+#include "cli/exit_code.h"
+#include "cli/option_values.h"
+#include "cli/payload_options.h"
+#include "cli/session.h"
+#include "cli/task_text.h"
+#include "client/task_client.h"
+#include "common/names.h"
+#include "common/status_macros.h"
+#include "common/strings.h"
+
+namespace apium::cli {
+namespace {
+
+struct SubmitFlags {
+  std::string type;
+  PayloadOptions payload;
+  std::string queue;
+  std::string task_id;
+  std::optional<uint32_t> priority;
+  std::optional<absl::Duration> delay;
+  std::optional<absl::Time> eta;
+  std::optional<absl::Duration> expires;
+  std::optional<uint32_t> attempts_max;
+  std::optional<uint32_t> retries;
+  std::optional<absl::Duration> retry_delay;
+  std::optional<absl::Duration> result_ttl;
+  std::optional<absl::Duration> soft_time_limit;
+  std::map<std::string, std::string> headers;
+  bool wait = false;
+  bool raw = false;
+};
+
+absl::StatusOr<v1::TaskSpec> MakeSpec(const SubmitFlags& flags,
+                                      std::istream* in) {
+  APIUM_RETURN_IF_ERROR(ValidateTaskType("type", flags.type));
+  SubmitOptions options = {.type = flags.type,
+                           .task_id = flags.task_id,
+                           .queue = flags.queue,
+                           .priority = flags.priority,
+                           .delay = flags.delay,
+                           .eta = flags.eta,
+                           .expires = flags.expires,
+                           .retry = {.attempts_max = flags.attempts_max,
+                                     .initial_delay = flags.retry_delay},
+                           .result_ttl = flags.result_ttl,
+                           .soft_time_limit = flags.soft_time_limit,
+                           .headers = flags.headers};
+  if (flags.retries.has_value())
+    options.retry.attempts_max = *flags.retries + 1;
+  APIUM_ASSIGN_OR_RETURN(options.payload, MakePayload(flags.payload, in));
+  return ToTaskSpec(std::move(options));
+}
+
+absl::StatusOr<int> Submit(const SubmitFlags& flags, Session* session) {
+  APIUM_ASSIGN_OR_RETURN(v1::TaskSpec spec,
+                         MakeSpec(flags, session->environment().in));
+  APIUM_ASSIGN_OR_RETURN(TaskClient * tasks, session->tasks());
+  APIUM_ASSIGN_OR_RETURN(TaskHandle task, tasks->Submit(std::move(spec)));
+  if (!flags.wait) {
+    v1::SubmitTaskResponse response;
+    response.set_task_id(task.id());
+    session->output().Print(
+        response, [&] { *session->output().out() << task.id() << "\n"; });
+    return kExitOk;
+  }
+  session->output().Note(StrCat("submitted ", task.id()));
+  APIUM_ASSIGN_OR_RETURN(v1::Task finished, task.Wait(session->wait_timeout()));
+  return ReportFinishedTask(finished, flags.raw, session);
+}
+
+void AddSchedulingOptions(CLI::App* submit, SubmitFlags* flags) {
+  submit
+      ->add_option("--queue", flags->queue,
+                   "Queue that holds the task [default]")
+      ->type_name("NAME");
+  submit->add_option("--priority", flags->priority, "0 to 255, higher first")
+      ->check(CLI::Range(0, 255))
+      ->type_name("NUMBER");
+  CLI::Option* delay = AddDuration(submit, "--delay", &flags->delay,
+                                   "Not before so long from now");
+  AddTime(submit, "--eta", &flags->eta, "Not before this time")
+      ->excludes(delay);
+  AddDuration(submit, "--expires", &flags->expires,
+              "Not started after so long from now");
+  submit
+      ->add_option("--id", flags->task_id,
+                   "Id of the task; the same id and content again changes "
+                   "nothing [minted]")
+      ->type_name("ID");
+  AddPairs(submit, "--header", &flags->headers,
+           "Header for the worker and readers; repeatable");
+}
+
+void AddRetryOptions(CLI::App* submit, SubmitFlags* flags) {
+  CLI::Option* attempts =
+      submit
+          ->add_option("--max-attempts", flags->attempts_max,
+                       "Failures at which the task ends; 1 runs it once")
+          ->check(CLI::Range(1, 1'000'000))
+          ->type_name("NUMBER");
+  submit
+      ->add_option("--retries", flags->retries,
+                   "The same, counted without the first attempt")
+      ->check(CLI::Range(0, 999'999))
+      ->excludes(attempts)
+      ->type_name("NUMBER");
+  AddDuration(submit, "--retry-delay", &flags->retry_delay,
+              "Back-off before the first retry");
+  AddDuration(submit, "--result-ttl", &flags->result_ttl,
+              "How long the result is kept");
+  AddDuration(submit, "--soft-time-limit", &flags->soft_time_limit,
+              "Run time after which the handler is cancelled");
+}
+
+}  // namespace
+
+void AddTaskSubmitCommand(CLI::App* task, Session* session) {
+  CLI::App* submit =
+      task->add_subcommand("submit", "Submit a task and print its id");
+  const auto flags = std::make_shared<SubmitFlags>();
+  submit->add_option("type", flags->type, "Name of the handler")
+      ->required()
+      ->type_name("TYPE");
+  submit
+      ->add_option("args", flags->payload.args,
+                   "Positional arguments: JSON values, or plain text; put -- "
+                   "before negative numbers")
+      ->type_name("ARGS");
+  AddPairs(submit, "--kwarg", &flags->payload.kwargs,
+           "Keyword argument; the value as in ARGS; repeatable");
+  submit
+      ->add_option("--payload", flags->payload.payload,
+                   "The whole payload instead of arguments; - reads stdin")
+      ->type_name("DATA");
+  submit
+      ->add_option("--payload-file,--from-file", flags->payload.payload_file,
+                   "The same from a file; - reads stdin")
+      ->type_name("FILE");
+  submit
+      ->add_option("--content-type", flags->payload.content_type,
+                   "MIME type of the payload [guessed]")
+      ->type_name("TYPE");
+  AddSchedulingOptions(submit, flags.get());
+  AddRetryOptions(submit, flags.get());
+  submit->add_flag("--wait", flags->wait,
+                   "Wait for the end, print the result; exit code 8 if the "
+                   "task did not succeed");
+  submit->add_flag("--raw", flags->raw,
+                   "With --wait: write the result's bytes as they are");
+  submit->footer(
+      "Examples:\n"
+      "  apium task submit mail.send alice@example.org '{\"subject\": \"hi\"}' "
+      "--kwarg copies=2\n"
+      "  apium task submit apium.echo hello --wait\n"
+      "  apium task submit report.make --delay 1h30m --expires 36h --priority "
+      "200 --queue reports\n"
+      "  apium task submit image.resize --payload-file photo.jpg "
+      "--content-type image/jpeg\n"
+      "  apium task submit math.abs -- -3");
+  session->SetCommand(submit,
+                      [flags, session] { return Submit(*flags, session); });
+}
+
+absl::StatusOr<int> ReportFinishedTask(const v1::Task& task, bool raw,
+                                       Session* session) {
+  const bool succeeded = task.state() == v1::TASK_STATE_SUCCEEDED;
+  if (raw && succeeded) {
+    PrintResult(task.outcome(), /*raw=*/true,
+                session->environment().out_is_terminal, session->output());
+    return kExitOk;
+  }
+  session->output().Print(task, [&] {
+    if (succeeded) {
+      PrintResult(task.outcome(), /*raw=*/false,
+                  session->environment().out_is_terminal, session->output());
+    } else {
+      session->output().PrintError(OutcomeStatus(task.outcome()));
+    }
+  });
+  return succeeded ? kExitOk : kExitTaskFailed;
+}
+
+}  // namespace apium::cli
