@@ -150,10 +150,12 @@ where_to_look() {
 if [ "${mode}" = serve ]; then
   say "Apium is up. Ctrl-C stops it."
   cat <<EOF
-  submit:  ${bin}/cli/apium --broker=${broker} task submit apium.echo --args='["hello"]' --wait
-  list:    ${bin}/cli/apium --broker=${broker} task list
-  queues:  ${bin}/cli/apium --broker=${broker} queue list
-  gRPC:    ${broker} (apium.v1.TaskService, QueueService; reflection is on), results ${grpc_port[apium-results]}
+  In another terminal:
+    export PATH="${bin}/cli:\$PATH" APIUM_ADDRESS=${broker} APIUM_RESULTS_ADDRESS=127.0.0.1:${grpc_port[apium-results]}
+    apium task submit apium.echo hello --wait
+    apium task list
+    apium queue list
+  Any gRPC tool: ${broker} serves apium.v1.TaskService and QueueService with reflection.
 EOF
   where_to_look
   while true; do
