@@ -177,7 +177,7 @@ struct AddressedPush {
   WorkerPush push;
 };
 
-// Outcomes that one turn decided: one outbox row.
+// One outbox row: outcomes that one turn decided.
 struct OutboxEntry {
   uint64_t position = 0;  // from 1, without gaps
   std::vector<std::shared_ptr<const Outcome>> outcomes;
@@ -191,7 +191,7 @@ struct Effects {
   StoreBatch writes;
   std::vector<AddressedReply> replies;
   std::vector<AddressedPush> pushes;
-  std::vector<OutboxEntry> outbox;  // none or one
+  std::vector<OutboxEntry> outbox;
 
   void Clear() {
     writes.Clear();

@@ -225,9 +225,12 @@ absl::Status Engine::Impl::Finish(LiveTask* task, Ending ending) {
                    .fingerprint = content.fingerprint};
   // Ids that we minted come to no submitter's mind again: they are kept until
   // the result service has the outcome.
-  if (!task->stored.minted)
-    row.keep_until_millis =
-        absl::ToUnixMillis(now_ + options_.finished_retention);
+  // Others are known for as long as their result is, so that nobody reads the
+  // old result of a task that runs again.
+  if (!task->stored.minted) {
+    row.keep_until_millis = absl::ToUnixMillis(
+        now_ + std::max(options_.finished_retention, content.result_ttl));
+  }
   for (const Waiter& waiter : waiters_.TakeAll(task->key)) {
     if (waiter.kind == Waiter::Kind::kOutcome) {
       AddReply(waiter.to, OutcomeReply{.outcome = outcome});

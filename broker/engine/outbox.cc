@@ -13,6 +13,10 @@
 namespace apium::broker {
 namespace {
 
+// A row is published as one message: with the largest result behind this many
+// bytes of others, it still fits.
+constexpr size_t kRowBytesMax = 1024 * 1024;
+
 // The meta row: last_position:64 confirmed_position:64.
 std::string EncodePositions(uint64_t last, uint64_t confirmed) {
   return EncodeNumber(last) + EncodeNumber(confirmed);
@@ -33,14 +37,17 @@ absl::Status Outbox::Recover() {
 }
 
 uint64_t Outbox::Add(std::shared_ptr<const Outcome> outcome) {
-  if (turn_.empty()) ++last_;
-  turn_.push_back(std::move(outcome));
+  if (turn_.empty() || last_entry_bytes_ >= kRowBytesMax) {
+    turn_.push_back({.position = ++last_});
+    last_entry_bytes_ = 0;
+  }
+  last_entry_bytes_ += outcome->result.data.size();
+  turn_.back().outcomes.push_back(std::move(outcome));
   return last_;
 }
 
 void Outbox::Confirm(uint64_t position) {
-  const uint64_t written = turn_.empty() ? last_ : last_ - 1;
-  position = std::min(position, written);
+  position = std::min(position, last_ - turn_.size());
   while (confirmed_ < position) deletes_.Delete(OutboxRowKey(++confirmed_));
 }
 
@@ -62,11 +69,11 @@ absl::StatusOr<std::shared_ptr<const Outcome>> Outbox::Read(
 
 void Outbox::Flush(StoreBatch* batch, std::vector<OutboxEntry>* entries) {
   if (turn_.empty() && deletes_.empty()) return;
-  if (!turn_.empty()) {
-    batch->Put(OutboxRowKey(last_), EncodeOutboxRow(turn_));
-    entries->push_back({.position = last_, .outcomes = std::move(turn_)});
-    turn_.clear();
+  for (OutboxEntry& entry : turn_) {
+    batch->Put(OutboxRowKey(entry.position), EncodeOutboxRow(entry.outcomes));
+    entries->push_back(std::move(entry));
   }
+  turn_.clear();
   batch->Append(deletes_);
   deletes_.Clear();
   batch->Put(MetaRowKey(kMetaOutbox), EncodePositions(last_, confirmed_));

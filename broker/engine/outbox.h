@@ -15,8 +15,9 @@
 
 namespace apium::broker {
 
-// Outcomes on their way to the result service: one row for each turn that ended
-// tasks, numbered without gaps, kept until the result service has confirmed it.
+// Outcomes on their way to the result service: a row for each turn that ended
+// tasks, or more where results are large, numbered without gaps, kept until the
+// result service has confirmed it.
 class Outbox {
  public:
   // `reader` outlives the outbox.
@@ -45,7 +46,8 @@ class Outbox {
   const StoreReader* const reader_;
   uint64_t last_ = 0;
   uint64_t confirmed_ = 0;
-  std::vector<std::shared_ptr<const Outcome>> turn_;
+  std::vector<OutboxEntry> turn_;
+  size_t last_entry_bytes_ = 0;
   StoreBatch deletes_;
 };
 

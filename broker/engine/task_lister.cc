@@ -15,8 +15,9 @@
 namespace apium::broker {
 namespace {
 
-// Rows looked at for one page: a page of a rare kind is short rather than slow.
-constexpr size_t kRowsPerPage = 2000;
+// Tasks looked at for one page: a page of a rare kind is short rather than
+// slow.
+constexpr size_t kLooksPerPage = 5000;
 
 // token := hex(section cursor); section is the kind of row that the cursor is a
 // key of.
@@ -110,7 +111,7 @@ absl::StatusOr<bool> TaskLister::ListRows(char row_kind, TaskState state,
     skip = DecodeNumber(std::string_view(*cursor).substr(begin.size()))
                .value_or(0);
   }
-  size_t rows = 0;
+  size_t looks = 0;
   bool done = true;
   absl::Status visited = absl::OkStatus();
   const auto stop_at = [&](std::string_view key, uint64_t index) {
@@ -122,11 +123,12 @@ absl::StatusOr<bool> TaskLister::ListRows(char row_kind, TaskState state,
   absl::Status scanned = reader_.Scan(
       begin, RowsEnd(row_kind),
       [&](std::string_view key, std::string_view value) {
-        if (++rows > kRowsPerPage) return stop_at(key, 0);
+        if (looks >= kLooksPerPage) return stop_at(key, 0);
         absl::StatusOr<std::vector<std::string>> keys = TaskKeysOf(key, value);
         std::vector<LiveTask*> tasks;
         visited = keys.ok() ? tasks_.LoadAll(*keys, &tasks) : keys.status();
         if (!visited.ok()) return false;
+        looks += 1 + tasks.size();
         for (size_t i = key == begin ? skip : 0; i < tasks.size(); ++i) {
           if (page_.tasks.size() == command_.page_size) return stop_at(key, i);
           LiveTask* task = tasks[i];
