@@ -1,5 +1,6 @@
 #include "worker/broker_stream.h"
 
+#include <google/protobuf/arena.h>
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
 #include <grpcpp/support/client_callback.h>
@@ -19,7 +20,57 @@ namespace {
 // taken for dead.
 constexpr absl::Duration kWelcomeTimeout = absl::Seconds(20);
 
+// Memory that messages of one broker may hold while some of their tasks run.
+// Beyond it deliveries are copied, so that each is freed with its own task.
+constexpr size_t kSharedBytesMax = 64 * 1024 * 1024;
+
 }  // namespace
+
+// A message of the broker, on an arena: a delivery is some twenty small
+// objects, and to allocate and free each costs more than to run a trivial task.
+// Its attempts keep it alive, so a long task keeps the arguments of the short
+// ones that came with it; `shared_bytes` counts that, for a bound.
+class BrokerStream::Inbox {
+ public:
+  explicit Inbox(std::shared_ptr<std::atomic<size_t>> shared_bytes)
+      : arena_(ArenaOptions()),
+        shared_bytes_(std::move(shared_bytes)),
+        response_(
+            google::protobuf::Arena::CreateMessage<v1::WorkResponse>(&arena_)) {
+  }
+  ~Inbox() { *shared_bytes_ -= counted_bytes_; }
+
+  v1::WorkResponse* response() { return response_; }
+
+  // Once it is filled: whether attempts may keep it.
+  DeliveryStorage Count() {
+    // Long strings are not on the arena; those of payloads and headers count.
+    size_t bytes = arena_.SpaceAllocated();
+    for (const v1::Delivery& delivery : response_->push().deliveries()) {
+      bytes += delivery.spec().payload().data().size();
+      for (const auto& [name, value] : delivery.spec().headers()) {
+        bytes += name.size() + value.size();
+      }
+    }
+    if (*shared_bytes_ + bytes > kSharedBytesMax) return DeliveryStorage::kCopy;
+    *shared_bytes_ += bytes;
+    counted_bytes_ = bytes;
+    return DeliveryStorage::kShare;
+  }
+
+ private:
+  static google::protobuf::ArenaOptions ArenaOptions() {
+    google::protobuf::ArenaOptions options;
+    options.start_block_size = 4 * 1024;
+    options.max_block_size = 64 * 1024;
+    return options;
+  }
+
+  google::protobuf::Arena arena_;
+  const std::shared_ptr<std::atomic<size_t>> shared_bytes_;
+  v1::WorkResponse* const response_;
+  size_t counted_bytes_ = 0;
+};
 
 // One stream. Lives from OpenCall to OnDone. Holds itself open for writes from
 // other threads until RemoveHold.
@@ -32,7 +83,7 @@ class BrokerStream::Call final
     stub->async()->Work(&context_, this);
     AddHold();
     StartWrite(hello);
-    StartRead(&response_);
+    ReadNext();
     StartCall();
   }
 
@@ -45,8 +96,9 @@ class BrokerStream::Call final
       stream_->OnReadsEnded();
       return;
     }
-    stream_->OnRead(&response_);
-    StartRead(&response_);
+    const DeliveryStorage storage = inbox_->Count();
+    stream_->OnRead({inbox_, inbox_->response()}, storage);
+    ReadNext();
   }
 
   // Destroys this.
@@ -55,9 +107,14 @@ class BrokerStream::Call final
   }
 
  private:
+  void ReadNext() {
+    inbox_ = std::make_shared<Inbox>(stream_->shared_bytes_);
+    StartRead(inbox_->response());
+  }
+
   BrokerStream* const stream_;
   grpc::ClientContext context_;
-  v1::WorkResponse response_;  // reused: see perf notes on fresh messages
+  std::shared_ptr<Inbox> inbox_;
 };
 
 BrokerStream::BrokerStream(BrokerStreamOptions options)
@@ -66,6 +123,7 @@ BrokerStream::BrokerStream(BrokerStreamOptions options)
         return std::move(options);
       }()),
       stub_(v1::WorkerService::NewStub(options_.channel)),
+      shared_bytes_(std::make_shared<std::atomic<size_t>>(0)),
       core_(options_.core),
       random_(std::random_device{}()) {}
 
@@ -145,7 +203,9 @@ void BrokerStream::OnWritten() {
   call->RemoveHold();
 }
 
-void BrokerStream::OnRead(v1::WorkResponse* response) {
+void BrokerStream::OnRead(
+    const std::shared_ptr<const v1::WorkResponse>& response,
+    DeliveryStorage storage) {
   SessionEffects effects;
   absl::Status status;
   Call* broken_call = nullptr;
@@ -158,7 +218,8 @@ void BrokerStream::OnRead(v1::WorkResponse* response) {
     absl::MutexLock lock(&mu_);
     was_open = core_.open();
     resumed = response->has_welcome() && response->welcome().resumed();
-    status = core_.OnResponse(response, options_.clock->Monotonic(), &effects);
+    status = core_.OnResponse(response, storage, options_.clock->Monotonic(),
+                              &effects);
     if (!status.ok()) {
       own_error_ = status;
       broken_call = call_.get();

@@ -1,6 +1,7 @@
 #ifndef APIUM_WORKER_BROKER_STREAM_H_
 #define APIUM_WORKER_BROKER_STREAM_H_
 
+#include <atomic>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -93,6 +94,7 @@ class BrokerStream final : public AttemptOwner {
 
  private:
   class Call;
+  class Inbox;
   enum class State {
     kWaiting,  // for reconnect_at_
     kOpen,     // a call runs and may be written to; holds it
@@ -110,13 +112,16 @@ class BrokerStream final : public AttemptOwner {
   absl::Duration EarlierTimer() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void WakeBy(absl::Duration when) const;
   // Reactions of the call.
-  void OnRead(v1::WorkResponse* response) ABSL_LOCKS_EXCLUDED(mu_);
+  void OnRead(const std::shared_ptr<const v1::WorkResponse>& response,
+              DeliveryStorage storage) ABSL_LOCKS_EXCLUDED(mu_);
   void OnReadsEnded() ABSL_LOCKS_EXCLUDED(mu_);
   void OnWritten() ABSL_LOCKS_EXCLUDED(mu_);
   void OnCallDone(const absl::Status& status) ABSL_LOCKS_EXCLUDED(mu_);
 
   const BrokerStreamOptions options_;
   const std::unique_ptr<v1::WorkerService::Stub> stub_;
+  // Shared with the messages that attempts keep alive.
+  const std::shared_ptr<std::atomic<size_t>> shared_bytes_;
 
   mutable absl::Mutex mu_;
   SessionCore core_ ABSL_GUARDED_BY(mu_);

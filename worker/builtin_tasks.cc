@@ -18,12 +18,14 @@ namespace {
 constexpr absl::Duration kProgressPeriod = absl::Seconds(1);
 constexpr double kSleepSecondsMax = 365.0 * 24 * 3600;
 
-absl::StatusOr<v1::Payload> Noop(TaskContext&, const v1::Payload&) {
-  return v1::Payload();
+absl::Status Noop(TaskContext&, const v1::Payload&, v1::Payload*) {
+  return absl::OkStatus();
 }
 
-absl::StatusOr<v1::Payload> Echo(TaskContext&, const v1::Payload& payload) {
-  return payload;
+absl::Status Echo(TaskContext&, const v1::Payload& payload,
+                  v1::Payload* result) {
+  *result = payload;
+  return absl::OkStatus();
 }
 
 absl::StatusOr<double> Sleep(TaskContext& context, double seconds) {

@@ -39,6 +39,7 @@ void CancelSignal::OnCancel(std::function<void()> callback) {
     absl::MutexLock lock(&mu_);
     if (!IsCancelled()) {
       callbacks_.push_back(std::move(callback));
+      has_callbacks_.store(true, std::memory_order_release);
       return;
     }
   }
@@ -46,6 +47,8 @@ void CancelSignal::OnCancel(std::function<void()> callback) {
 }
 
 void CancelSignal::DropCallbacks() {
+  // Most tasks never register one.
+  if (!has_callbacks_.load(std::memory_order_acquire)) return;
   absl::MutexLock lock(&mu_);
   callbacks_.clear();
   mu_.Await(absl::Condition(

@@ -53,11 +53,13 @@ class CancelSignal {
   void OnCancel(std::function<void()> callback) ABSL_LOCKS_EXCLUDED(mu_);
 
   // Forgets the callbacks and returns when none runs any more, so that what
-  // they refer to may go.
+  // they refer to may go. Not at the same time as OnCancel.
   void DropCallbacks() ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
   std::atomic<uint32_t> causes_{0};  // written under mu_, read without it
+  // Set under mu_ once there was a callback, read without it.
+  std::atomic<bool> has_callbacks_{false};
   mutable absl::Mutex mu_;
   bool running_callbacks_ ABSL_GUARDED_BY(mu_) = false;
   std::string reason_ ABSL_GUARDED_BY(mu_);

@@ -71,81 +71,75 @@ absl::Status CheckResult(const v1::Payload& payload, size_t bytes_max) {
 
 }  // namespace
 
-Executor::Executor(ExecutorOptions options)
-    : options_(std::move(options)),
-      unknown_type_metrics_(options_.metrics->ForTaskType("unknown")) {
+Executor::Executor(ExecutorOptions options) : options_(std::move(options)) {
   for (const std::string& type : options_.registry->types()) {
-    metrics_.emplace(type, options_.metrics->ForTaskType(type));
+    types_[type] = {.handler = options_.registry->Find(type),
+                    .metrics = options_.metrics->ForTaskType(type)};
   }
-}
-
-const TaskTypeMetrics& Executor::MetricsFor(const std::string& type) const {
-  auto it = metrics_.find(type);
-  return it == metrics_.end() ? unknown_type_metrics_ : it->second;
+  unknown_type_.metrics = options_.metrics->ForTaskType("unknown");
 }
 
 void Executor::Execute(Attempt* attempt) const {
-  const std::string& type = attempt->delivery().spec().type();
-  const TaskTypeMetrics& metrics = MetricsFor(type);
-  const TaskHandler* handler = options_.registry->Find(type);
+  const std::string& name = attempt->delivery().spec().type();
+  const auto it = types_.find(name);
+  const TaskType& type = it == types_.end() ? unknown_type_ : it->second;
   // Read once: what is told as the start is what was held against the expiry.
   const absl::Time now = options_.clock->Now();
   if (attempt->cancel().IsCancelled()) {
-    metrics.CountNotRun(WriteOutcome(
+    type.metrics.CountNotRun(WriteOutcome(
         absl::CancelledError(attempt->cancel().reason()), attempt));
   } else if (HasExpired(attempt->delivery().spec(), now)) {
     // The broker ends a task that comes back expired.
     attempt->mutable_outcome()->mutable_returned()->set_reason(
         "expired before it started");
-    metrics.CountNotRun(OutcomeKind::kReturned);
-  } else if (handler == nullptr) {
-    metrics.CountNotRun(WriteOutcome(
+    type.metrics.CountNotRun(OutcomeKind::kReturned);
+  } else if (type.handler == nullptr) {
+    type.metrics.CountNotRun(WriteOutcome(
         TaskError(
             failure_type::kUnknownTaskType,
             StrCat("worker ", options_.worker_id,
-                   " has no handler for task type ", QuoteForMessage(type))),
+                   " has no handler for task type ", QuoteForMessage(name))),
         attempt));
   } else {
     const absl::Duration start = options_.clock->Monotonic();
     attempt->MarkStarted(now, start);
-    metrics.started->Increment();
-    TimeToProto(now, attempt->mutable_outcome()->mutable_start_time());
-    const OutcomeKind kind = WriteOutcome(Call(*handler, attempt), attempt);
-    metrics.CountEnd(kind, options_.clock->Monotonic() - start);
+    type.metrics.started->Increment();
+    const OutcomeKind kind =
+        WriteOutcome(Call(*type.handler, attempt), attempt);
+    type.metrics.CountEnd(kind, options_.clock->Monotonic() - start);
   }
   attempt->ForgetDelivery();
 }
 
-absl::StatusOr<v1::Payload> Executor::Call(const TaskHandler& handler,
-                                           Attempt* attempt) const {
+absl::Status Executor::Call(const TaskHandler& handler,
+                            Attempt* attempt) const {
   TaskContext context(attempt, &options_.worker_id);
-  absl::StatusOr<v1::Payload> result;
+  absl::Status status;
   try {
-    result = handler(context, attempt->delivery().spec().payload());
+    status = handler(context, attempt->delivery().spec().payload(),
+                     attempt->mutable_result());
   } catch (const std::exception& exception) {
-    result = TaskError(Demangle(typeid(exception).name()), exception.what());
+    status = TaskError(Demangle(typeid(exception).name()), exception.what());
   } catch (...) {
     const std::type_info* type = abi::__cxa_current_exception_type();
     const std::string name =
         type == nullptr ? "unknown" : Demangle(type->name());
-    result = TaskError(name, StrCat("threw a ", name));
+    status = TaskError(name, StrCat("threw a ", name));
   }
   attempt->cancel().DropCallbacks();
-  return result;
+  return status;
 }
 
-OutcomeKind Executor::WriteOutcome(absl::StatusOr<v1::Payload> result,
-                                   Attempt* attempt) const {
-  v1::ExecutionOutcome* outcome = attempt->mutable_outcome();
-  if (result.ok()) {
-    absl::Status status = CheckResult(*result, options_.result_bytes_max);
-    if (status.ok()) {
-      *outcome->mutable_result() = *std::move(result);
-      return OutcomeKind::kSucceeded;
-    }
-    result = std::move(status);
+OutcomeKind Executor::WriteOutcome(absl::Status error, Attempt* attempt) const {
+  if (error.ok()) {
+    error = CheckResult(*attempt->mutable_result(), options_.result_bytes_max);
   }
-  const absl::Status& error = result.status();
+  if (error.ok()) {
+    attempt->UseResult();
+    return OutcomeKind::kSucceeded;
+  }
+  attempt->mutable_result()->Clear();
+  v1::ExecutionOutcome* outcome = attempt->mutable_outcome();
   const CancelSignal& cancel = attempt->cancel();
   if (absl::IsCancelled(error) && cancel.IsCancelled()) {
     const std::string reason = ToValidUtf8(cancel.reason(), kReasonBytesMax);

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "absl/container/flat_hash_map.h"
-#include "absl/status/statusor.h"
+#include "absl/status/status.h"
 #include "apium/v1/worker_service.pb.h"
 #include "common/clock.h"
 #include "worker/attempt.h"
@@ -37,16 +37,18 @@ class Executor {
   void Execute(Attempt* attempt) const;
 
  private:
-  absl::StatusOr<v1::Payload> Call(const TaskHandler& handler,
-                                   Attempt* attempt) const;
-  OutcomeKind WriteOutcome(absl::StatusOr<v1::Payload> result,
-                           Attempt* attempt) const;
-  const TaskTypeMetrics& MetricsFor(const std::string& type) const;
+  struct TaskType {
+    const TaskHandler* handler = nullptr;
+    TaskTypeMetrics metrics;
+  };
+
+  absl::Status Call(const TaskHandler& handler, Attempt* attempt) const;
+  OutcomeKind WriteOutcome(absl::Status error, Attempt* attempt) const;
 
   const ExecutorOptions options_;
-  // By task type; complete after construction.
-  absl::flat_hash_map<std::string, TaskTypeMetrics> metrics_;
-  const TaskTypeMetrics unknown_type_metrics_;
+  // Complete after construction.
+  absl::flat_hash_map<std::string, TaskType> types_;
+  TaskType unknown_type_;
 };
 
 }  // namespace apium

@@ -57,8 +57,8 @@ uint64_t HeldMax(uint64_t capacity) {
 }
 
 // An attempt that never ran: carries an outcome of the session's own.
-std::shared_ptr<Attempt> StandIn(uint64_t epoch, uint32_t number) {
-  return std::make_shared<Attempt>(nullptr, epoch, number, v1::Delivery());
+std::shared_ptr<Attempt> StandIn(const v1::Lease& lease) {
+  return std::make_shared<Attempt>(nullptr, lease, nullptr);
 }
 
 }  // namespace
@@ -74,22 +74,20 @@ void SessionCore::FillHello(v1::Hello* hello) const {
   *hello = options_.hello;
   hello->set_session_id(session_id_);
   for (uint64_t epoch : SortedEpochs()) {
-    const Entry& entry = entries_.find(epoch)->second;
-    *hello->add_held_leases() =
-        entry.finished ? entry.attempt->outcome().lease() : *entry.lease;
+    *hello->add_held_leases() = entries_.find(epoch)->second.attempt->lease();
   }
 }
 
-absl::Status SessionCore::OnResponse(v1::WorkResponse* response,
-                                     absl::Duration now,
-                                     SessionEffects* effects) {
+absl::Status SessionCore::OnResponse(
+    const std::shared_ptr<const v1::WorkResponse>& response,
+    DeliveryStorage storage, absl::Duration now, SessionEffects* effects) {
   if (response->has_welcome()) {
     return OnWelcome(response->welcome(), now, effects);
   }
   if (!response->has_push()) return Violation("a message without content");
   if (!open_) return Violation("the first message is not a Welcome");
-  v1::BrokerPush* push = response->mutable_push();
-  for (uint64_t epoch : push->acknowledged_epochs()) {
+  const v1::BrokerPush& push = response->push();
+  for (uint64_t epoch : push.acknowledged_epochs()) {
     auto it = entries_.find(epoch);
     // An acknowledgement may come twice, or after a resume that settled it.
     if (it == entries_.end()) continue;
@@ -100,16 +98,18 @@ absl::Status SessionCore::OnResponse(v1::WorkResponse* response,
     effects->released.push_back(std::move(it->second.attempt));
     entries_.erase(it);
   }
-  for (const v1::RefusedReport& refused : push->refused()) {
+  for (const v1::RefusedReport& refused : push.refused()) {
     OnRefused(refused, effects);
   }
-  for (v1::Delivery& delivery : *push->mutable_deliveries()) {
-    APIUM_RETURN_IF_ERROR(OnDelivery(&delivery, now, effects));
+  const std::shared_ptr<const v1::WorkResponse> shared =
+      storage == DeliveryStorage::kShare ? response : nullptr;
+  for (const v1::Delivery& delivery : push.deliveries()) {
+    APIUM_RETURN_IF_ERROR(OnDelivery(delivery, shared, now, effects));
   }
-  for (v1::CancelExecution& cancel : *push->mutable_cancels()) {
-    OnCancelExecution(&cancel, effects);
+  for (const v1::CancelExecution& cancel : push.cancels()) {
+    OnCancelExecution(cancel, effects);
   }
-  for (const v1::ControlCommand& control : push->controls()) {
+  for (const v1::ControlCommand& control : push.controls()) {
     OnControl(control, effects);
   }
   return absl::OkStatus();
@@ -153,40 +153,39 @@ absl::Status SessionCore::OnWelcome(const v1::Welcome& welcome,
   return absl::OkStatus();
 }
 
-absl::Status SessionCore::OnDelivery(v1::Delivery* delivery, absl::Duration now,
-                                     SessionEffects* effects) {
-  const uint64_t epoch = delivery->lease().epoch();
-  if (epoch == 0 || delivery->lease().task_id().empty() ||
-      !delivery->has_spec()) {
+absl::Status SessionCore::OnDelivery(
+    const v1::Delivery& delivery,
+    const std::shared_ptr<const v1::WorkResponse>& shared, absl::Duration now,
+    SessionEffects* effects) {
+  const v1::Lease& lease = delivery.lease();
+  if (lease.epoch() == 0 || lease.task_id().empty() || !delivery.has_spec()) {
     return Violation("a delivery without lease or spec");
   }
-  auto [it, inserted] = entries_.try_emplace(epoch);
+  auto [it, inserted] = entries_.try_emplace(lease.epoch());
   if (!inserted) {
-    return Violation(StrCat("epoch ", epoch, " is delivered twice"));
+    return Violation(StrCat("epoch ", lease.epoch(), " is delivered twice"));
   }
   Entry& entry = it->second;
-  entry.lease.reset(delivery->release_lease());
-  const uint32_t number = entry.lease->attempt();
   ++running_;
   if (credit_ == 0) {
     // It was on its way when the draining was told, or the broker miscounted.
-    auto stand_in = StandIn(epoch, number);
+    auto stand_in = StandIn(lease);
     stand_in->mutable_outcome()->mutable_returned()->set_reason(
         draining_ ? "draining" : "delivered beyond the credit");
     FinishInstead(&entry, std::move(stand_in));
     return absl::OkStatus();
   }
   --credit_;
-  if (delivery->spec().has_soft_time_limit()) {
-    entry.soft_time_limit = FromProto(delivery->spec().soft_time_limit());
+  if (delivery.spec().has_soft_time_limit()) {
+    entry.soft_time_limit = FromProto(delivery.spec().soft_time_limit());
   }
-  if (delivery->spec().task_id() != entry.lease->task_id()) {
-    delivery->mutable_spec()->set_task_id(entry.lease->task_id());
-  }
-  entry.attempt = std::make_shared<Attempt>(options_.owner, epoch, number,
-                                            std::move(*delivery));
+  entry.attempt = std::make_shared<Attempt>(
+      options_.owner, lease,
+      shared == nullptr
+          ? std::make_shared<const v1::Delivery>(delivery)
+          : std::shared_ptr<const v1::Delivery>(shared, &delivery));
   effects->run.push_back(entry.attempt);
-  start_unsaid_.push_back(epoch);
+  start_unsaid_.push_back(lease.epoch());
   collect_at_ = std::min(collect_at_, now + kReportDelay);
   return absl::OkStatus();
 }
@@ -212,9 +211,7 @@ void SessionCore::OnRefused(const v1::RefusedReport& refused,
     entries_.erase(it);
     return;
   }
-  // A copy: the outcome may be in a report that is being written.
-  entry.lease = std::make_unique<v1::Lease>(entry.attempt->outcome().lease());
-  auto stand_in = StandIn(refused.epoch(), entry.attempt->number());
+  auto stand_in = StandIn(entry.attempt->lease());
   v1::Failure* failure = stand_in->mutable_outcome()->mutable_failure();
   failure->set_type(std::string(failure_type::kBadResult));
   failure->set_message(
@@ -226,13 +223,13 @@ void SessionCore::OnRefused(const v1::RefusedReport& refused,
   FinishInstead(&entry, std::move(stand_in));
 }
 
-void SessionCore::OnCancelExecution(v1::CancelExecution* cancel,
+void SessionCore::OnCancelExecution(const v1::CancelExecution& cancel,
                                     SessionEffects* effects) {
-  auto it = entries_.find(cancel->lease().epoch());
+  auto it = entries_.find(cancel.lease().epoch());
   // Finished meanwhile: the outcome is on its way.
   if (it == entries_.end() || it->second.finished) return;
-  effects->cancels.push_back({it->second.attempt, CancelCause::kRequested,
-                              std::move(*cancel->mutable_reason())});
+  effects->cancels.push_back(
+      {it->second.attempt, CancelCause::kRequested, cancel.reason()});
 }
 
 void SessionCore::OnControl(const v1::ControlCommand& control,
@@ -310,7 +307,6 @@ void SessionCore::OnFinished(
     if (it == entries_.end() || it->second.attempt != attempt) continue;
     Entry& entry = it->second;
     ForgetDeadline(&entry);
-    attempt->mutable_outcome()->set_allocated_lease(entry.lease.release());
     entry.finished = true;
     --running_;
     unsent_.push_back(attempt->epoch());
@@ -326,7 +322,6 @@ void SessionCore::OnProgress(const Attempt& attempt, absl::Duration now) {
 
 void SessionCore::FinishInstead(Entry* entry,
                                 std::shared_ptr<Attempt> stand_in) {
-  stand_in->mutable_outcome()->set_allocated_lease(entry->lease.release());
   unsent_.push_back(stand_in->epoch());
   entry->attempt = std::move(stand_in);
   entry->finished = true;
@@ -370,7 +365,7 @@ size_t SessionCore::AddStarted(v1::WorkerReport* report) {
     start_ready_.pop_front();
     if (it == entries_.end() || it->second.finished) continue;
     v1::TaskStarted* started = report->add_started();
-    *started->mutable_lease() = *it->second.lease;
+    *started->mutable_lease() = it->second.attempt->lease();
     TimeToProto(it->second.attempt->start_time(),
                 started->mutable_start_time());
     bytes += kStartedBytes;
@@ -386,7 +381,7 @@ size_t SessionCore::AddProgress(size_t bytes, v1::WorkerReport* report) {
     std::optional<v1::Progress> progress = it->second.attempt->TakeProgress();
     if (!progress.has_value()) continue;
     v1::TaskProgress* task = report->add_progress();
-    *task->mutable_lease() = *it->second.lease;
+    *task->mutable_lease() = it->second.attempt->lease();
     *task->mutable_progress() = *std::move(progress);
     bytes += kProgressBytes + task->progress().message().size();
   }
@@ -495,7 +490,7 @@ void SessionCore::ReturnAll(std::string_view reason) {
     Entry& entry = entries_.find(epoch)->second;
     if (entry.finished) continue;
     ForgetDeadline(&entry);
-    auto stand_in = StandIn(epoch, entry.attempt->number());
+    auto stand_in = StandIn(entry.attempt->lease());
     stand_in->mutable_outcome()->mutable_returned()->set_reason(
         std::string(reason));
     FinishInstead(&entry, std::move(stand_in));

@@ -50,6 +50,8 @@ inline constexpr uint32_t kHeldLeasesMax = 50'000;
 // outcome says when they started.
 inline constexpr absl::Duration kReportDelay = absl::Milliseconds(20);
 
+enum class DeliveryStorage { kShare, kCopy };
+
 struct SessionCoreOptions {
   // What the worker says of itself; without session_id and held_leases.
   v1::Hello hello;
@@ -90,10 +92,13 @@ class SessionCore {
   // The first message of a new stream, with the session and the leases held.
   void FillHello(v1::Hello* hello) const;
 
-  // A message of the broker; deliveries are moved out of it. INVALID_ARGUMENT:
-  // it breaks the protocol; close the stream (the effects stand nevertheless).
-  absl::Status OnResponse(v1::WorkResponse* response, absl::Duration now,
-                          SessionEffects* effects);
+  // A message of the broker, not changed any more. With kShare the attempts
+  // that come of it keep it alive, with kCopy they have their own deliveries.
+  // INVALID_ARGUMENT: it breaks the protocol; close the stream (the effects
+  // stand nevertheless).
+  absl::Status OnResponse(
+      const std::shared_ptr<const v1::WorkResponse>& response,
+      DeliveryStorage storage, absl::Duration now, SessionEffects* effects);
 
   // The stream is over; `status` as FromGrpcStatus gives it. The session lives
   // on, unless the status says that it does not.
@@ -145,8 +150,6 @@ class SessionCore {
  private:
   struct Entry {
     std::shared_ptr<Attempt> attempt;
-    // Until finished; then it is in the attempt's outcome.
-    std::unique_ptr<v1::Lease> lease;
     // Of the task; infinite once the attempt was told.
     absl::Duration soft_time_limit = absl::InfiniteDuration();
     // In deadlines_, if not infinite.
@@ -159,10 +162,12 @@ class SessionCore {
 
   absl::Status OnWelcome(const v1::Welcome& welcome, absl::Duration now,
                          SessionEffects* effects);
-  absl::Status OnDelivery(v1::Delivery* delivery, absl::Duration now,
-                          SessionEffects* effects);
+  absl::Status OnDelivery(const v1::Delivery& delivery,
+                          const std::shared_ptr<const v1::WorkResponse>& shared,
+                          absl::Duration now, SessionEffects* effects);
   void OnRefused(const v1::RefusedReport& refused, SessionEffects* effects);
-  void OnCancelExecution(v1::CancelExecution* cancel, SessionEffects* effects);
+  void OnCancelExecution(const v1::CancelExecution& cancel,
+                         SessionEffects* effects);
   void OnControl(const v1::ControlCommand& control, SessionEffects* effects);
 
   // The lease is not ours: stops the attempt if it runs, forgets it.

@@ -133,14 +133,6 @@ absl::Status TaskArguments::Error(const std::vector<std::string>& names,
   return BadArguments(StrCat(label, ": ", what));
 }
 
-v1::Payload JsonPayload(const nlohmann::json& value) {
-  v1::Payload payload;
-  payload.set_data(value.dump(-1, ' ', /*ensure_ascii=*/false,
-                              nlohmann::json::error_handler_t::replace));
-  payload.set_content_type(std::string(kJsonContentType));
-  return payload;
-}
-
 std::string ProtobufContentType(std::string_view full_name) {
   return StrCat(kProtobufContentType, "; messageType=", full_name);
 }

@@ -13,10 +13,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "apium/v1/task.pb.h"
+#include "client/json_payload.h"  // JsonPayload: a handler's result has the form that the client reads
 
 namespace apium {
 
-inline constexpr std::string_view kJsonContentType = "application/json";
 inline constexpr std::string_view kProtobufContentType =
     "application/x-protobuf";
 
@@ -48,10 +48,6 @@ class TaskArguments {
   nlohmann::json named_ = nlohmann::json::object();
   std::vector<const nlohmann::json*> bound_;
 };
-
-// A payload of type application/json. Strings that are not UTF-8 get U+FFFD in
-// place of the bad bytes.
-v1::Payload JsonPayload(const nlohmann::json& value);
 
 // "application/x-protobuf; messageType=apium.v1.Progress".
 std::string ProtobufContentType(std::string_view full_name);

@@ -19,7 +19,7 @@ absl::Duration FromProto(const google::protobuf::Duration& duration) {
 }  // namespace
 
 const std::string& TaskContext::task_id() const {
-  return attempt_.delivery().spec().task_id();
+  return attempt_.lease().task_id();
 }
 const std::string& TaskContext::task_type() const {
   return attempt_.delivery().spec().type();
@@ -27,7 +27,7 @@ const std::string& TaskContext::task_type() const {
 const std::string& TaskContext::queue() const {
   return attempt_.delivery().spec().queue();
 }
-uint32_t TaskContext::attempt() const { return attempt_.number(); }
+uint32_t TaskContext::attempt() const { return attempt_.lease().attempt(); }
 uint32_t TaskContext::failures() const {
   return attempt_.delivery().failures();
 }

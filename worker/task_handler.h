@@ -4,6 +4,9 @@
 //   [](TaskContext& context, std::string path) -> absl::Status     with context
 //   [](const orders::Order& order) -> absl::StatusOr<orders::Bill> Protobuf
 //   [](TaskContext&, const v1::Payload&) -> absl::StatusOr<v1::Payload>   raw
+//   [](TaskContext&, const v1::Payload&, v1::Payload* result) -> absl::Status
+//                                              raw, without a copy of the
+//                                              result
 //
 // Parameters are taken by value or const reference: bool, integers, floating
 // point, std::string, std::vector, std::optional, std::map<std::string, T>,
@@ -32,11 +35,12 @@
 
 namespace apium {
 
-// Runs one attempt on a thread of the pool; called by many at once. An error
-// status becomes the task's failure (worker/task_error.h). May throw: the
-// executor makes a failure of that, too.
-using TaskHandler = std::function<absl::StatusOr<v1::Payload>(
-    TaskContext& context, const v1::Payload& payload)>;
+// Runs one attempt on a thread of the pool; called by many at once. `result` is
+// empty and is used if the status is OK. An error status becomes the task's
+// failure (worker/task_error.h). May throw: the executor makes a failure of
+// that, too.
+using TaskHandler = std::function<absl::Status(
+    TaskContext& context, const v1::Payload& payload, v1::Payload* result)>;
 
 struct TaskOptions {
   // Names of the parameters, in order, without the context: then arguments may
@@ -88,40 +92,40 @@ template <typename T>
 struct IsStatusOr<absl::StatusOr<T>> : std::true_type {};
 
 template <typename T>
-absl::StatusOr<v1::Payload> EncodeResult(T&& value) {
+absl::Status EncodeResult(T&& value, v1::Payload* result) {
   using Value = std::decay_t<T>;
   if constexpr (std::is_same_v<Value, absl::Status>) {
-    if (!value.ok()) return std::forward<T>(value);
-    return JsonPayload(nlohmann::json());
+    if (value.ok()) *result = JsonPayload(nlohmann::json());
+    return std::forward<T>(value);
   } else if constexpr (IsStatusOr<Value>::value) {
     if (!value.ok()) return std::forward<T>(value).status();
-    return EncodeResult(*std::forward<T>(value));
+    return EncodeResult(*std::forward<T>(value), result);
   } else if constexpr (std::is_same_v<Value, v1::Payload>) {
-    return std::forward<T>(value);
+    *result = std::forward<T>(value);
   } else if constexpr (ProtobufMessage<Value>) {
-    v1::Payload payload;
-    if (!value.SerializeToString(payload.mutable_data())) {
+    if (!value.SerializeToString(result->mutable_data())) {
       return NonRetryable(
           TaskError(failure_type::kBadResult,
                     StrCat("cannot serialize ", value.GetTypeName())));
     }
-    payload.set_content_type(ProtobufContentType(value.GetTypeName()));
-    return payload;
+    result->set_content_type(ProtobufContentType(value.GetTypeName()));
   } else {
     static_assert(JsonCodable<Value>,
                   "the result's type has no JsonCodec and is no message");
-    return JsonPayload(JsonCodec<Value>::Encode(std::forward<T>(value)));
+    *result = JsonPayload(JsonCodec<Value>::Encode(std::forward<T>(value)));
   }
+  return absl::OkStatus();
 }
 
 // Calls `call`, which may return nothing, and encodes what it returns.
 template <typename Call>
-absl::StatusOr<v1::Payload> CallAndEncode(Call&& call) {
+absl::Status CallAndEncode(v1::Payload* result, Call&& call) {
   if constexpr (std::is_void_v<decltype(call())>) {
     call();
-    return JsonPayload(nlohmann::json());
+    *result = JsonPayload(nlohmann::json());
+    return absl::OkStatus();
   } else {
-    return EncodeResult(call());
+    return EncodeResult(call(), result);
   }
 }
 
@@ -153,11 +157,10 @@ absl::Status DecodeArgument(const TaskArguments& arguments,
 }
 
 template <bool kHasContext, typename F, typename... A, size_t... I>
-absl::StatusOr<v1::Payload> RunWithJson(F& function, const TaskOptions& options,
-                                        TaskContext& context,
-                                        const v1::Payload& payload,
-                                        std::tuple<A...>* values,
-                                        std::index_sequence<I...>) {
+absl::Status RunWithJson(F& function, const TaskOptions& options,
+                         TaskContext& context, const v1::Payload& payload,
+                         v1::Payload* result, std::tuple<A...>* values,
+                         std::index_sequence<I...>) {
   absl::StatusOr<TaskArguments> arguments = TaskArguments::Parse(payload);
   if (!arguments.ok()) return std::move(arguments).status();
   absl::Status status = arguments->Bind(options.parameter_names, sizeof...(A));
@@ -166,7 +169,7 @@ absl::StatusOr<v1::Payload> RunWithJson(F& function, const TaskOptions& options,
                 : void()),
    ...);
   if (!status.ok()) return status;
-  return CallAndEncode([&]() -> decltype(auto) {
+  return CallAndEncode(result, [&]() -> decltype(auto) {
     return Invoke<kHasContext>(function, context,
                                std::move(std::get<I>(*values))...);
   });
@@ -187,37 +190,45 @@ TaskHandler MakeTaskHandler(F function, TaskOptions options = {}) {
   using Parameters = typename Split::Parameters;
   constexpr bool kHasContext = Split::kHasContext;
 
-  if constexpr (std::is_same_v<Parameters, std::tuple<v1::Payload>>) {
-    return [function = std::move(function)](
-               TaskContext& context, const v1::Payload& payload) mutable {
-      return internal::CallAndEncode([&]() -> decltype(auto) {
+  if constexpr (std::is_same_v<Parameters,
+                               std::tuple<v1::Payload, v1::Payload*>>) {
+    return [function = std::move(function)](TaskContext& context,
+                                            const v1::Payload& payload,
+                                            v1::Payload* result) mutable {
+      return internal::Invoke<kHasContext>(function, context, payload, result);
+    };
+  } else if constexpr (std::is_same_v<Parameters, std::tuple<v1::Payload>>) {
+    return [function = std::move(function)](TaskContext& context,
+                                            const v1::Payload& payload,
+                                            v1::Payload* result) mutable {
+      return internal::CallAndEncode(result, [&]() -> decltype(auto) {
         return internal::Invoke<kHasContext>(function, context, payload);
       });
     };
   } else if constexpr (internal::kTakesOneMessage<Parameters>) {
-    return
-        [function = std::move(function)](
-            TaskContext& context,
-            const v1::Payload& payload) mutable -> absl::StatusOr<v1::Payload> {
-          std::tuple_element_t<0, Parameters> message;
-          absl::Status status =
-              CheckProtobufPayload(payload, message.GetTypeName());
-          if (!status.ok()) return status;
-          if (!message.ParseFromString(payload.data())) {
-            return BadArguments(
-                StrCat("the payload is not a valid ", message.GetTypeName()));
-          }
-          return internal::CallAndEncode([&]() -> decltype(auto) {
-            return internal::Invoke<kHasContext>(function, context,
-                                                 std::move(message));
-          });
-        };
+    return [function = std::move(function)](
+               TaskContext& context, const v1::Payload& payload,
+               v1::Payload* result) mutable -> absl::Status {
+      std::tuple_element_t<0, Parameters> message;
+      absl::Status status =
+          CheckProtobufPayload(payload, message.GetTypeName());
+      if (!status.ok()) return status;
+      if (!message.ParseFromString(payload.data())) {
+        return BadArguments(
+            StrCat("the payload is not a valid ", message.GetTypeName()));
+      }
+      return internal::CallAndEncode(result, [&]() -> decltype(auto) {
+        return internal::Invoke<kHasContext>(function, context,
+                                             std::move(message));
+      });
+    };
   } else {
     return [function = std::move(function), options = std::move(options)](
-               TaskContext& context, const v1::Payload& payload) mutable {
+               TaskContext& context, const v1::Payload& payload,
+               v1::Payload* result) mutable {
       Parameters values;
       return internal::RunWithJson<kHasContext>(
-          function, options, context, payload, &values,
+          function, options, context, payload, result, &values,
           std::make_index_sequence<std::tuple_size_v<Parameters>>());
     };
   }

@@ -1,5 +1,7 @@
 #include "worker/timer_thread.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -26,6 +28,7 @@ void TimerThread::WakeBy(absl::Duration monotonic) {
 }
 
 void TimerThread::Loop() {
+  pthread_setname_np(pthread_self(), "timer");
   mu_.Lock();
   while (!stopping_) {
     const absl::Duration now = clock_->Monotonic();

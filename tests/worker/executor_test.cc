@@ -36,13 +36,13 @@ class ExecutorTest : public ::testing::Test {
                        .metrics = &metrics_,
                        .worker_id = "w1",
                        .result_bytes_max = 100});
-    v1::Delivery delivery;
-    delivery.mutable_spec()->set_task_id("t1");
-    delivery.mutable_spec()->set_type(type);
+    auto delivery = std::make_shared<v1::Delivery>();
+    delivery->mutable_spec()->set_type(type);
     if (expire_time_ != absl::InfiniteFuture()) {
-      TimeToProto(expire_time_, delivery.mutable_spec()->mutable_expire_time());
+      TimeToProto(expire_time_,
+                  delivery->mutable_spec()->mutable_expire_time());
     }
-    Attempt attempt(nullptr, 5, 2, std::move(delivery));
+    Attempt attempt(nullptr, v1::Lease(), std::move(delivery));
     if (before) before(attempt);
     executor.Execute(&attempt);
     return attempt.outcome();

@@ -420,8 +420,7 @@ TEST(SessionCoreTest, GarbageFromTheBrokerEndsTheStream) {
                                   HasSubstr("broke the protocol"));
   SessionHarness h(4);
   EXPECT_THAT(h.Deliver({1}), violation) << "no Welcome yet";
-  v1::WorkResponse empty;
-  EXPECT_THAT(h.core().OnResponse(&empty, h.now(), h.effects()), violation);
+  EXPECT_THAT(h.Respond(std::make_shared<v1::WorkResponse>()), violation);
   EXPECT_THAT(h.Welcome(""), violation);
   EXPECT_THAT(
       h.Welcome("s1", false, {},

@@ -49,24 +49,32 @@ absl::Status SessionHarness::Welcome(
     const std::string& session_id, bool resumed,
     const std::vector<uint64_t>& lost,
     const std::function<void(v1::Welcome*)>& change) {
-  v1::WorkResponse response;
-  v1::Welcome* welcome = response.mutable_welcome();
+  auto response = std::make_shared<v1::WorkResponse>();
+  v1::Welcome* welcome = response->mutable_welcome();
   welcome->set_session_id(session_id);
   welcome->set_resumed(resumed);
   for (uint64_t epoch : lost) welcome->add_lost_epochs(epoch);
   welcome->mutable_heartbeat_interval()->set_seconds(10);
   welcome->set_max_credit(1000);
   if (change) change(welcome);
-  absl::Status status = core_.OnResponse(&response, now_, &effects_);
+  absl::Status status = Respond(std::move(response));
   CarryOut();
   return status;
 }
 
+absl::Status SessionHarness::Respond(
+    std::shared_ptr<const v1::WorkResponse> response) {
+  // Both ways, in turn.
+  storage_ = storage_ == DeliveryStorage::kShare ? DeliveryStorage::kCopy
+                                                 : DeliveryStorage::kShare;
+  return core_.OnResponse(std::move(response), storage_, now_, &effects_);
+}
+
 absl::Status SessionHarness::Push(
     const std::function<void(v1::BrokerPush*)>& fill) {
-  v1::WorkResponse response;
-  fill(response.mutable_push());
-  absl::Status status = core_.OnResponse(&response, now_, &effects_);
+  auto response = std::make_shared<v1::WorkResponse>();
+  fill(response->mutable_push());
+  absl::Status status = Respond(std::move(response));
   CarryOut();
   return status;
 }

@@ -27,6 +27,7 @@ class SessionHarness final : public AttemptOwner {
       const std::string& session_id, bool resumed = false,
       const std::vector<uint64_t>& lost = {},
       const std::function<void(v1::Welcome*)>& change = nullptr);
+  absl::Status Respond(std::shared_ptr<const v1::WorkResponse> response);
   absl::Status Push(const std::function<void(v1::BrokerPush*)>& fill);
   absl::Status Deliver(const std::vector<uint64_t>& epochs,
                        absl::Duration soft_time_limit = absl::ZeroDuration());
@@ -79,6 +80,7 @@ class SessionHarness final : public AttemptOwner {
   SessionCore core_;
   absl::Duration now_ = absl::Seconds(1000);
   SessionEffects effects_;
+  DeliveryStorage storage_ = DeliveryStorage::kCopy;
   std::map<uint64_t, std::shared_ptr<Attempt>> pool_;
   std::vector<std::string> happened_;
   v1::WorkerReport report_;

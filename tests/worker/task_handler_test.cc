@@ -24,14 +24,15 @@ v1::Payload Json(const std::string& text) {
 // Calls a handler as the executor does, and shows the result as text.
 absl::StatusOr<std::string> Call(const TaskHandler& handler,
                                  const v1::Payload& payload) {
-  v1::Delivery delivery;
-  delivery.mutable_spec()->set_task_id("t1");
-  Attempt attempt(nullptr, 7, 1, std::move(delivery));
+  v1::Lease lease;
+  lease.set_task_id("t1");
+  Attempt attempt(nullptr, lease, std::make_shared<v1::Delivery>());
   const std::string worker_id = "w1";
   TaskContext context(&attempt, &worker_id);
-  absl::StatusOr<v1::Payload> result = handler(context, payload);
-  if (!result.ok()) return result.status();
-  return result->data();
+  v1::Payload result;
+  absl::Status status = handler(context, payload, &result);
+  if (!status.ok()) return status;
+  return result.data();
 }
 
 absl::StatusOr<std::string> CallJson(const TaskHandler& handler,
@@ -136,6 +137,19 @@ TEST(TaskHandlerTest, RawHandlersSeeThePayloadAsItIs) {
   EXPECT_THAT(Call(handler, payload), IsOkAndHolds("\x01\x02!"));
 }
 
+TEST(TaskHandlerTest, RawHandlersMayWriteTheResultInPlace) {
+  const auto handler = MakeTaskHandler(
+      [](TaskContext&, const v1::Payload& payload, v1::Payload* result) {
+        result->set_data(payload.data() + "?");
+        return payload.data().empty() ? absl::AbortedError("no")
+                                      : absl::OkStatus();
+      });
+  v1::Payload payload;
+  EXPECT_THAT(Call(handler, payload), StatusIs(absl::StatusCode::kAborted));
+  payload.set_data("x");
+  EXPECT_THAT(Call(handler, payload), IsOkAndHolds("x?"));
+}
+
 TEST(TaskHandlerTest, ProtobufInAndOut) {
   const TaskHandler handler = MakeTaskHandler(
       [](const v1::Progress& progress) -> absl::StatusOr<v1::Failure> {
@@ -162,13 +176,12 @@ TEST(TaskHandlerTest, ProtobufInAndOut) {
 
 TEST(TaskHandlerTest, ProtobufResultsNameTheirType) {
   const TaskHandler handler = MakeTaskHandler([] { return v1::Failure(); });
-  v1::Delivery delivery;
-  Attempt attempt(nullptr, 7, 1, std::move(delivery));
+  Attempt attempt(nullptr, v1::Lease(), std::make_shared<v1::Delivery>());
   const std::string worker_id = "w1";
   TaskContext context(&attempt, &worker_id);
-  absl::StatusOr<v1::Payload> result = handler(context, v1::Payload());
-  APIUM_ASSERT_OK(result);
-  EXPECT_EQ(result->content_type(),
+  v1::Payload result;
+  APIUM_ASSERT_OK(handler(context, v1::Payload(), &result));
+  EXPECT_EQ(result.content_type(),
             "application/x-protobuf; messageType=apium.v1.Failure");
 }
 

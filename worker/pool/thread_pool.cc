@@ -1,5 +1,7 @@
 #include "worker/pool/thread_pool.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <iterator>
 #include <system_error>
@@ -19,7 +21,7 @@ ThreadPool::~ThreadPool() {
   {
     absl::MutexLock lock(&mu_);
     stopping_ = true;
-    work_.SignalAll();
+    for (Sleeper* sleeper : idle_) sleeper->wake_up.Signal();
     threads.swap(threads_);
   }
   for (std::thread& thread : threads) thread.join();
@@ -36,11 +38,11 @@ void ThreadPool::Run(Attempts* attempts) {
 
 void ThreadPool::WakeOne() {
   if (on_its_way_ || queue_.empty() || stopping_) return;
-  if (idle_ > 0) {
-    --idle_;  // here, so that the next call does not count it again
-    ++wakes_;
+  if (!idle_.empty()) {
     on_its_way_ = true;
-    work_.Signal();
+    idle_.back()->woken = true;
+    idle_.back()->wake_up.Signal();
+    idle_.pop_back();
   } else if (threads_.size() < threads_max_) {
     try {
       threads_.emplace_back([this] { RunThread(); });
@@ -57,6 +59,8 @@ void ThreadPool::WakeOne() {
 }
 
 void ThreadPool::RunThread() {
+  // Or it would be called like the thread that made it.
+  pthread_setname_np(pthread_self(), "task");
   Attempts handed_over;
   mu_.Lock();
   bool was_woken = true;
@@ -86,9 +90,9 @@ void ThreadPool::RunThread() {
     was_woken = false;
     if (attempt == nullptr) {
       if (stopping_) break;
-      ++idle_;
-      while (wakes_ == 0 && !stopping_) work_.Wait(&mu_);
-      if (wakes_ > 0) --wakes_;
+      Sleeper self;
+      idle_.push_back(&self);
+      while (!self.woken && !stopping_) self.wake_up.Wait(&mu_);
       was_woken = true;
       continue;
     }

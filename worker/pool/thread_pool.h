@@ -50,6 +50,12 @@ class ThreadPool final : public Pool {
  private:
   using Attempts = std::vector<std::shared_ptr<Attempt>>;
 
+  // One thread that waits to be woken, on that thread's stack.
+  struct Sleeper {
+    absl::CondVar wake_up;
+    bool woken = false;  // guarded by mu_
+  };
+
   void RunThread() ABSL_LOCKS_EXCLUDED(mu_);
   // If there is work that nobody is on the way to, wakes or makes a thread.
   void WakeOne() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -59,14 +65,12 @@ class ThreadPool final : public Pool {
   const std::function<void(Attempt*)> execute_;
 
   mutable absl::Mutex mu_;
-  absl::CondVar work_;  // one thread is wanted, or all should leave
   std::deque<std::shared_ptr<Attempt>> queue_ ABSL_GUARDED_BY(mu_);
   Attempts finished_ ABSL_GUARDED_BY(mu_);  // not handed over yet
   uint32_t busy_ ABSL_GUARDED_BY(mu_) = 0;
-  // Threads that wait for work_ and were not signalled, and signals that no
-  // thread has seen yet.
-  uint32_t idle_ ABSL_GUARDED_BY(mu_) = 0;
-  uint32_t wakes_ ABSL_GUARDED_BY(mu_) = 0;
+  // Threads that sleep. The last one to fall asleep is woken first: its stack
+  // and its allocator's cache are warm.
+  std::vector<Sleeper*> idle_ ABSL_GUARDED_BY(mu_);
   // A thread was woken or made and has not looked at the queue yet.
   bool on_its_way_ ABSL_GUARDED_BY(mu_) = false;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;

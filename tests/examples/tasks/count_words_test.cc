@@ -26,7 +26,7 @@ WordCounts Count(const std::string& text) {
 }
 
 absl::StatusOr<WordCounts> CountFile(const std::string& path) {
-  Attempt attempt(nullptr, 1, 1, v1::Delivery());
+  Attempt attempt(nullptr, v1::Lease(), std::make_shared<v1::Delivery>());
   const std::string worker_id = "w1";
   TaskContext context(&attempt, &worker_id);
   return CountWordsOfFile(context, path);

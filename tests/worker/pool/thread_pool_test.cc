@@ -50,8 +50,10 @@ std::vector<std::shared_ptr<Attempt>> Attempts(AttemptOwner* owner,
                                                uint64_t first, size_t count) {
   std::vector<std::shared_ptr<Attempt>> attempts;
   for (size_t i = 0; i < count; ++i) {
-    attempts.push_back(
-        std::make_shared<Attempt>(owner, first + i, 1, v1::Delivery()));
+    v1::Lease lease;
+    lease.set_epoch(first + i);
+    attempts.push_back(std::make_shared<Attempt>(
+        owner, lease, std::make_shared<v1::Delivery>()));
   }
   return attempts;
 }
