@@ -94,13 +94,13 @@ FakeResultService::FakeResultService()
       {.listen_address = "127.0.0.1:0", .services = {service_.get()}});
   APIUM_CHECK_OK(server);
   server_ = *std::move(server);
+  target_ = server_->local_target();
 }
 
 FakeResultService::~FakeResultService() { Stop(); }
 
 std::shared_ptr<grpc::Channel> FakeResultService::Channel() {
-  return grpc::CreateChannel(server_->local_target(),
-                             grpc::InsecureChannelCredentials());
+  return grpc::CreateChannel(target_, grpc::InsecureChannelCredentials());
 }
 
 void FakeResultService::Stop() {

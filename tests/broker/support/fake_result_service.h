@@ -59,6 +59,7 @@ class FakeResultService {
   uint64_t generation_ ABSL_GUARDED_BY(mu_) = 0;  // of streams
 
   std::unique_ptr<Service> service_;
+  std::string target_;
   std::unique_ptr<RpcServer> server_;
 };
 
