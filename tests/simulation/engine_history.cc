@@ -252,6 +252,13 @@ void EngineHistory::AddSubmit() {
   if (Chance(20)) {
     submit.expire_after = absl::Microseconds(1 + Below(9'000'000));
   }
+  if (submit.delay.has_value()) {
+    moments_.push_back(driver_.now() + *submit.delay);
+  }
+  if (content->eta > driver_.now()) moments_.push_back(content->eta);
+  if (submit.expire_after.has_value()) {
+    moments_.push_back(driver_.now() + *submit.expire_after);
+  }
   submit.content = std::move(content);
   Add(std::move(submit));
 }
@@ -456,10 +463,16 @@ void EngineHistory::PassTime() {
   if (!engine_commands_.empty()) RunTurn();
   if (failed()) return;
   const absl::Time next = driver_.next_turn_time();
-  switch (Below(8)) {
+  switch (Below(10)) {
     case 0:
     case 1:
+      // Just before or after somebody's ETA or expiry.
+      if (moments_.empty()) break;
+      driver_.set_now(moments_[Below(moments_.size())] +
+                      absl::Microseconds(Below(5)) - absl::Microseconds(2));
+      break;
     case 2:
+    case 5:
       if (next != absl::InfiniteFuture()) driver_.set_now(next);
       break;
     case 3:

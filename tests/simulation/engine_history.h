@@ -130,6 +130,7 @@ class EngineHistory {
   std::vector<std::shared_ptr<ReplySink>> waits_;  // each a sink of its own
   uint64_t last_tag_ = 0;
   std::vector<std::string> minted_ids_;
+  std::vector<absl::Time> moments_;     // ETAs and expiries
   std::set<uint64_t> believed_epochs_;  // see epochs_are_not_checked
   std::string error_;
   uint64_t effects_hash_ = 1469598103934665603u;

@@ -114,6 +114,7 @@ std::string EngineHarness::Submit(std::string_view id,
   content->priority = static_cast<uint8_t>(options.priority);
   content->payload.data = options.data;
   content->retry_policy = options.retry;
+  content->result_ttl = options.result_ttl;
   if (options.eta.has_value()) content->eta = now() + *options.eta;
   content->fingerprint = FingerprintOf(*content, options);
   const int call =

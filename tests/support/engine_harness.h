@@ -33,6 +33,7 @@ struct SubmitOptions {
   RetryPolicy retry = {.jitter = 0};
   std::string data;
   bool report_outcome = false;
+  absl::Duration result_ttl = absl::ZeroDuration();
   std::string namespace_name = "default";
 };
 

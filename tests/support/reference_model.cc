@@ -62,6 +62,7 @@ void ReferenceModel::Recover(absl::Time now, const Engine& engine) {
   waiters_.clear();
   watchers_.clear();
   purges_.clear();
+  purged_.clear();
   for (auto& [id, task] : tasks_) {
     task.purge = 0;
     task.may_be_purged = false;

@@ -107,7 +107,6 @@ class ReferenceModel {
     uint64_t number = 0;
     uint64_t tag = 0;
     std::string queue;
-    uint64_t purged = 0;
   };
   // What one turn should have said, and what it said.
   struct TurnRecord {
@@ -203,6 +202,7 @@ class ReferenceModel {
   std::vector<Waiter> waiters_;
   std::map<uint64_t, Watcher> watchers_;  // by tag
   std::vector<Purge> purges_;
+  std::map<std::string, uint64_t> purged_;      // by queue, not told yet
   std::map<uint64_t, std::string> minted_ids_;  // by tag, of this turn
   TurnRecord record_;
   std::vector<std::string> violations_;

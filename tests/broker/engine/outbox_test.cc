@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -33,6 +34,27 @@ TEST(OutboxTest, ATurnHasOneRow) {
   });
   h.Cancel("c");
   EXPECT_EQ(h.Outbox(), "1: b CANCELLED, a CANCELLED; 2: c CANCELLED");
+}
+
+TEST(OutboxTest, LargeResultsOfATurnTakeSeveralRows) {
+  EngineHarness h;
+  h.Credit("w1", 4);
+  WorkerReportCommand report;
+  for (const char* id : {"a", "b", "c", "d"}) {
+    h.Submit(id);
+    report.outcomes.push_back(
+        {.lease = h.Lease("w1", id),
+         .result = {.data = std::string(700 * 1024, id[0])}});
+  }
+  h.Report("w1", std::move(report));
+  EXPECT_EQ(h.Outbox(),
+            "1: a SUCCEEDED, b SUCCEEDED; 2: c SUCCEEDED, d SUCCEEDED");
+  for (const char* id : {"a", "b", "c", "d"}) {
+    EXPECT_EQ(h.Task(id).outcome->result.data.at(0), id[0]);
+  }
+  h.ConfirmOutbox(1);
+  EXPECT_EQ(h.State("b"), "FINISHED");
+  EXPECT_EQ(h.State("c"), "SUCCEEDED");
 }
 
 TEST(OutboxTest, GoesOnBehindARestart) {

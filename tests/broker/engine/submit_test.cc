@@ -134,6 +134,17 @@ TEST(SubmitTest, AnIdIsForgottenAfterItsRetention) {
   EXPECT_EQ(h.State("a"), "QUEUED");
 }
 
+TEST(SubmitTest, AnIdIsRememberedForAsLongAsItsResult) {
+  EngineHarness h({.finished_retention = absl::Hours(1)});
+  h.Submit("a", {.result_ttl = absl::Hours(5)});
+  h.Cancel("a");
+  h.ConfirmOutbox(1);
+  h.Advance(absl::Hours(4));
+  EXPECT_EQ(h.Submit("a", {.data = "two"}), "ALREADY_EXISTS/TASK_ID_REUSED");
+  h.Advance(absl::Hours(1));
+  EXPECT_EQ(h.Submit("a", {.data = "two"}), "OK");
+}
+
 TEST(SubmitTest, ADuplicateOfADelayedTaskKeepsItsTime) {
   EngineHarness h;
   h.Submit("a", {.delay = absl::Seconds(10)});
