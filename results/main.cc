@@ -80,7 +80,12 @@ int Main(int argc, char** argv) {
                  "Watches that may be open at the same time")
       ->envname(FlagEnvironmentName("results", "watchers-max"))
       ->capture_default_str();
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    // 2: wrong usage; CLI11 has a code of its own for each kind.
+    return app.exit(error) == 0 ? EXIT_SUCCESS : 2;
+  }
   InitProcess({.service = "apium-results",
                .level = flags.log_level,
                .format = flags.log_format});

@@ -64,6 +64,10 @@ absl::StatusOr<std::unique_ptr<Store>> OpenStore(ResultServerConfig* config,
   }
   RocksDbOptions options;
   options.path = config->data_dir;
+  // Twice the default size: outcomes stay until they expire, so each memtable
+  // that is not made saves rewriting the files below it.
+  options.memtable_bytes = 64 << 20;
+  options.max_memtables = 3;
   options.should_drop = [clock, metrics](std::string_view key,
                                          std::string_view value) {
     const bool expired =

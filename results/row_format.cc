@@ -13,7 +13,7 @@ constexpr char kOutcomeKind = 'O';
 constexpr char kLogKind = 'L';
 constexpr char kHeadKind = 'N';
 constexpr char kShardKind = 'C';
-constexpr char kStoreKind = 'S';
+constexpr char kStoreKind = 'I';
 
 constexpr uint8_t kSameQueue = 1;
 constexpr uint8_t kSameType = 2;

@@ -13,7 +13,7 @@
 //   head_value    := position:fixed64le
 //   shard_key     := 'C' shard_id
 //   shard_value   := confirmed_position:fixed64le
-//   store_key     := 'S'
+//   store_key     := 'I'
 //   store_value   := store_id, as text
 //   bytes         := size:varint32 byte*
 //
@@ -30,6 +30,10 @@
 // memtable. flags: 1 queue, 2 type, 4 ttl_ms are those of the entry before (for
 // the first: "", "", 0). finish_ns counts from recorded_ms. `size` is that of
 // the outcome row's value, so that a reader fetches what fits its budget.
+//
+// 'O' is the last kind: ids that brokers mint grow, so that most new outcomes
+// sort behind all that files hold, and a look for an earlier outcome of the
+// same id skips the files by their range alone.
 //
 // expire_ms comes first in both, so that the compaction filter reads eight
 // bytes; a log row's is that of its last entry. The head row keeps a

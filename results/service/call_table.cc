@@ -7,11 +7,11 @@
 namespace apium::results {
 namespace {
 
-// Messages that are kept, and the size beyond which one is not: some megabytes
-// in all.
-constexpr size_t kMessagesMax = 64;
+// Messages that are kept, about as many as one broker may have unconfirmed, and
+// the size beyond which one is not.
+constexpr size_t kMessagesMax = 256;
 constexpr int kMessageOutcomesMax = 1024;
-constexpr size_t kMessageBytesMax = 256 * 1024;
+constexpr size_t kMessageBytesMax = 64 * 1024;
 
 }  // namespace
 

@@ -4,6 +4,7 @@
 
 #include "common/error_reason.h"
 #include "common/rpc/grpc_status.h"
+#include "common/rpc/message_bytes.h"
 #include "common/status_macros.h"
 #include "common/strings.h"
 #include "results/service/request_check.h"
@@ -52,6 +53,10 @@ void PublishStream::OnReadDone(bool ok) {
 }
 
 absl::Status PublishStream::Accept() {
+  if (message_ == nullptr) {
+    message_ = table_->NewMessage();
+  }
+  APIUM_RETURN_IF_ERROR(ParseMessage(&message_bytes_, message_.get()));
   if (greeted_ ? !message_->has_batch() : !message_->has_hello()) {
     return ProtocolViolation(
         greeted_ ? "every message behind the first has to be a `batch`"
@@ -159,13 +164,11 @@ PublishStream::Next PublishStream::Decide() {
 
 void PublishStream::Do(const Next& next) {
   if (next.read) {
-    if (message_ == nullptr) {
-      message_ = table_->NewMessage();
-    }
-    StartRead(message_.get());
+    StartRead(&message_bytes_);
   }
   if (next.write) {
-    StartWrite(&response_);
+    SerializeMessage(response_, &response_bytes_);
+    StartWrite(&response_bytes_);
   }
   if (next.finish.has_value()) {
     Finish(ToGrpcStatus(*next.finish));

@@ -1,6 +1,7 @@
 #ifndef APIUM_RESULTS_SERVICE_PUBLISH_STREAM_H_
 #define APIUM_RESULTS_SERVICE_PUBLISH_STREAM_H_
 
+#include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/server_callback.h>
 
 #include <cstddef>
@@ -30,8 +31,7 @@ struct PublishWindow {
 // A broker's PublishOutcomes stream. One read and one write are under way at
 // most; confirmations that come meanwhile become one.
 class PublishStream final
-    : public grpc::ServerBidiReactor<v1::PublishOutcomesRequest,
-                                     v1::PublishOutcomesResponse>,
+    : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>,
       public OpenCall {
  public:
   // `table` and `mailbox` outlive the stream.
@@ -67,10 +67,12 @@ class PublishStream final
   std::shared_ptr<PublishStream> self_;
 
   // Of the read that is under way.
+  grpc::ByteBuffer message_bytes_;
   std::unique_ptr<v1::PublishOutcomesRequest> message_;
   bool greeted_ = false;
   // Of the write that is under way.
   v1::PublishOutcomesResponse response_;
+  grpc::ByteBuffer response_bytes_;
 
   absl::Mutex mu_;
   // Bytes of each message that is not confirmed, the hello's included.

@@ -39,8 +39,7 @@ class RefusedWatch final
 
 }  // namespace
 
-grpc::ServerBidiReactor<v1::PublishOutcomesRequest,
-                        v1::PublishOutcomesResponse>*
+grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>*
 GrpcResultService::PublishOutcomes(grpc::CallbackServerContext* /*context*/) {
   auto stream = std::make_shared<PublishStream>(window_, table_, mailbox_);
   PublishStream* const reactor = stream.get();

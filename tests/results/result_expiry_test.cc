@@ -78,15 +78,14 @@ TEST(ResultExpiryTest, CompactionDropsExpiredOutcomesAndLogRows) {
   now_ms += 10'000;
   APIUM_ASSERT_OK((*store)->Compact());
   EXPECT_EQ(Keys(**store),
-            (std::vector<std::string>{
-                ShardKey("s1"), LogKey("default", 2), HeadKey("default"),
-                OutcomeKey("default", "long"), StoreKey()}));
+            (std::vector<std::string>{ShardKey("s1"), StoreKey(),
+                                      LogKey("default", 2), HeadKey("default"),
+                                      OutcomeKey("default", "long")}));
 
   now_ms += 24 * 3600 * int64_t{1000};
   APIUM_ASSERT_OK((*store)->Compact());
-  EXPECT_EQ(Keys(**store),
-            (std::vector<std::string>{ShardKey("s1"), HeadKey("default"),
-                                      StoreKey()}));
+  EXPECT_EQ(Keys(**store), (std::vector<std::string>{ShardKey("s1"), StoreKey(),
+                                                     HeadKey("default")}));
 }
 
 }  // namespace

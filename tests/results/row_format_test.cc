@@ -24,7 +24,7 @@ TEST(RowFormatTest, KeysAreTheseBytes) {
             std::string("Lns\0", 4) + Bytes({1, 2, 3, 4, 5, 6, 7, 8}));
   EXPECT_EQ(HeadKey("ns"), "Nns");
   EXPECT_EQ(ShardKey("s-1"), "Cs-1");
-  EXPECT_EQ(StoreKey(), "S");
+  EXPECT_EQ(StoreKey(), "I");
 }
 
 TEST(RowFormatTest, LogKeysSortByPosition) {
