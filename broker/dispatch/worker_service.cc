@@ -10,7 +10,7 @@
 
 namespace apium::broker {
 
-grpc::ServerBidiReactor<v1::WorkRequest, v1::WorkResponse>*
+grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>*
 WorkerServiceImpl::Work(grpc::CallbackServerContext*) {
   return WorkerSession::Start(&context_, &terms_);
 }
@@ -29,7 +29,7 @@ grpc::ServerUnaryReactor* WorkerServiceImpl::ListWorkers(
         for (const WorkerInfo& worker : reply.workers) {
           WorkerToProto(worker, response->add_workers());
         }
-        return absl::OkStatus();
+        return reply.status;
       });
 }
 

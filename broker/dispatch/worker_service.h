@@ -1,19 +1,27 @@
 #ifndef APIUM_BROKER_DISPATCH_WORKER_SERVICE_H_
 #define APIUM_BROKER_DISPATCH_WORKER_SERVICE_H_
 
+#include <grpcpp/support/byte_buffer.h>
+
 #include "apium/v1/worker_service.grpc.pb.h"
 #include "broker/dispatch/worker_session.h"
 #include "broker/service/service_context.h"
 
 namespace apium::broker {
 
+// Work reads bytes: see common/rpc/message_bytes.h.
+using WorkerServiceBase = v1::WorkerService::WithRawCallbackMethod_Work<
+    v1::WorkerService::WithCallbackMethod_ListWorkers<
+        v1::WorkerService::WithCallbackMethod_DrainWorker<
+            v1::WorkerService::Service>>>;
+
 // apium.v1.WorkerService. Runs on gRPC's callback threads and never blocks.
-class WorkerServiceImpl final : public v1::WorkerService::CallbackService {
+class WorkerServiceImpl final : public WorkerServiceBase {
  public:
   WorkerServiceImpl(const ServiceContext& context, const SessionTerms& terms)
       : context_(context), terms_(terms) {}
 
-  grpc::ServerBidiReactor<v1::WorkRequest, v1::WorkResponse>* Work(
+  grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Work(
       grpc::CallbackServerContext* rpc) override;
   grpc::ServerUnaryReactor* ListWorkers(
       grpc::CallbackServerContext* rpc, const v1::ListWorkersRequest* request,

@@ -11,6 +11,7 @@
 #include "common/error_reason.h"
 #include "common/log.h"
 #include "common/rpc/grpc_status.h"
+#include "common/rpc/message_bytes.h"
 #include "common/rpc/proto_time.h"
 #include "common/strings.h"
 
@@ -40,7 +41,7 @@ WorkerSession* WorkerSession::Start(const ServiceContext* context,
   auto session = std::make_shared<WorkerSession>(context, terms);
   session->self_ = session;
   WorkerSession* const reactor = session.get();
-  reactor->StartRead(&reactor->request_);
+  reactor->StartRead(&reactor->request_bytes_);
   context->open_calls->Add(session);
   return reactor;
 }
@@ -56,7 +57,8 @@ void WorkerSession::OnReadDone(bool ok) {
     TellDisconnected();
     return EndBehindQueue(absl::OkStatus());
   }
-  const absl::Status taken = hello_taken_ ? TakeReport() : TakeHello();
+  absl::Status taken = ParseMessage(&request_bytes_, &request_);
+  if (taken.ok()) taken = hello_taken_ ? TakeReport() : TakeHello();
   if (taken.ok()) return PushCommands();
   TellDisconnected();
   EndBehindQueue(taken);
@@ -142,7 +144,7 @@ void WorkerSession::ReadOn() {
       return;
     }
   }
-  StartRead(&request_);
+  StartRead(&request_bytes_);
 }
 
 void WorkerSession::Take(WorkerPush&& push) {
@@ -261,10 +263,13 @@ void WorkerSession::Advance() {
       read = true;
     }
   }
-  if (read) StartRead(&request_);
+  if (read) StartRead(&request_bytes_);
   if (write) {
     end = BuildResponse();
-    if (!end.has_value()) return StartWrite(&response_);
+    if (!end.has_value()) {
+      SerializeMessage(response_, &response_bytes_);
+      return StartWrite(&response_bytes_);
+    }
     absl::MutexLock lock(&mu_);
     finished_ = true;
   }

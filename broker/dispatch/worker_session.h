@@ -2,6 +2,7 @@
 #define APIUM_BROKER_DISPATCH_WORKER_SESSION_H_
 
 #include <grpcpp/server_context.h>
+#include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/server_callback.h>
 
 #include <cstddef>
@@ -38,7 +39,7 @@ struct SessionTerms {
 // what it reports; while a worker does not read, its reports are not read
 // either.
 class WorkerSession final
-    : public grpc::ServerBidiReactor<v1::WorkRequest, v1::WorkResponse>,
+    : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>,
       public WorkerSink,
       public OpenCall,
       public MailboxWaiter,
@@ -85,6 +86,7 @@ class WorkerSession final
   std::shared_ptr<WorkerSession> self_;
 
   // Of the reading side.
+  grpc::ByteBuffer request_bytes_;
   v1::WorkRequest request_;
   bool hello_taken_ = false;
   std::vector<QueuedCommand> commands_;
@@ -94,6 +96,7 @@ class WorkerSession final
 
   // Of whoever has set writing_, until OnWriteDone.
   v1::WorkResponse response_;
+  grpc::ByteBuffer response_bytes_;
   std::vector<WorkerPush> outgoing_;  // those from outgoing_next_ on
   size_t outgoing_next_ = 0;
 

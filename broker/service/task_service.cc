@@ -115,7 +115,7 @@ grpc::ServerUnaryReactor* TaskServiceImpl::SubmitTasks(
                                 response);
 }
 
-grpc::ServerBidiReactor<v1::StreamTasksRequest, v1::StreamTasksResponse>*
+grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>*
 TaskServiceImpl::StreamTasks(grpc::CallbackServerContext* rpc) {
   return TaskStream::Start(&context_, rpc);
 }

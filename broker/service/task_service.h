@@ -1,14 +1,27 @@
 #ifndef APIUM_BROKER_SERVICE_TASK_SERVICE_H_
 #define APIUM_BROKER_SERVICE_TASK_SERVICE_H_
 
+#include <grpcpp/support/byte_buffer.h>
+
 #include "apium/v1/task_service.grpc.pb.h"
 #include "broker/service/service_context.h"
 
 namespace apium::broker {
 
+// StreamTasks reads bytes: see common/rpc/message_bytes.h.
+using TaskServiceBase = v1::TaskService::WithCallbackMethod_SubmitTask<
+    v1::TaskService::WithCallbackMethod_SubmitTasks<
+        v1::TaskService::WithRawCallbackMethod_StreamTasks<
+            v1::TaskService::WithCallbackMethod_GetTask<
+                v1::TaskService::WithCallbackMethod_WaitTask<
+                    v1::TaskService::WithCallbackMethod_WatchTask<
+                        v1::TaskService::WithCallbackMethod_ListTasks<
+                            v1::TaskService::WithCallbackMethod_CancelTask<
+                                v1::TaskService::Service>>>>>>>>;
+
 // apium.v1.TaskService: turns each call into commands for the shard, and its
 // replies into the answer. Runs on gRPC's callback threads and never blocks.
-class TaskServiceImpl final : public v1::TaskService::CallbackService {
+class TaskServiceImpl final : public TaskServiceBase {
  public:
   explicit TaskServiceImpl(const ServiceContext& context) : context_(context) {}
 
@@ -18,8 +31,8 @@ class TaskServiceImpl final : public v1::TaskService::CallbackService {
   grpc::ServerUnaryReactor* SubmitTasks(
       grpc::CallbackServerContext* rpc, const v1::SubmitTasksRequest* request,
       v1::SubmitTasksResponse* response) override;
-  grpc::ServerBidiReactor<v1::StreamTasksRequest, v1::StreamTasksResponse>*
-  StreamTasks(grpc::CallbackServerContext* rpc) override;
+  grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* StreamTasks(
+      grpc::CallbackServerContext* rpc) override;
   grpc::ServerUnaryReactor* GetTask(grpc::CallbackServerContext* rpc,
                                     const v1::GetTaskRequest* request,
                                     v1::GetTaskResponse* response) override;

@@ -11,6 +11,7 @@
 #include "common/error_reason.h"
 #include "common/limits.h"
 #include "common/rpc/grpc_status.h"
+#include "common/rpc/message_bytes.h"
 #include "common/status_macros.h"
 #include "common/strings.h"
 
@@ -42,7 +43,7 @@ TaskStream* TaskStream::Start(const ServiceContext* context,
   auto stream = std::make_shared<TaskStream>(context, rpc);
   stream->self_ = stream;
   TaskStream* const reactor = stream.get();
-  reactor->StartRead(&reactor->request_);
+  reactor->StartRead(&reactor->request_bytes_);
   context->open_calls->Add(stream);
   return reactor;
 }
@@ -59,7 +60,8 @@ void TaskStream::OnReadDone(bool ok) {
     }
     return Advance();
   }
-  const absl::Status taken = opened_ ? TakeBatch() : TakeOpen();
+  absl::Status taken = ParseMessage(&request_bytes_, &request_);
+  if (taken.ok()) taken = opened_ ? TakeBatch() : TakeOpen();
   if (!taken.ok()) EndWhenAnswered(taken);
 }
 
@@ -161,7 +163,7 @@ void TaskStream::ReadOn() {
       return;
     }
   }
-  StartRead(&request_);
+  StartRead(&request_bytes_);
 }
 
 void TaskStream::Take(uint64_t tag, Reply&& reply) {
@@ -361,10 +363,11 @@ void TaskStream::Advance() {
       read = true;
     }
   }
-  if (read) StartRead(&request_);
+  if (read) StartRead(&request_bytes_);
   if (write) {
     BuildResponse();
-    StartWrite(&response_);
+    SerializeMessage(response_, &response_bytes_);
+    StartWrite(&response_bytes_);
   }
   if (end.has_value()) {
     Finish(end->ok() ? grpc::Status::OK : ToGrpcStatus(*end));

@@ -2,6 +2,7 @@
 #define APIUM_BROKER_SERVICE_TASK_STREAM_H_
 
 #include <grpcpp/server_context.h>
+#include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/server_callback.h>
 
 #include <cstddef>
@@ -34,8 +35,7 @@ namespace apium::broker {
 // of slots, or while the mailbox is full: the client's own flow control then
 // holds it back.
 class TaskStream final
-    : public grpc::ServerBidiReactor<v1::StreamTasksRequest,
-                                     v1::StreamTasksResponse>,
+    : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>,
       public ReplySink,
       public OpenCall,
       public MailboxWaiter,
@@ -98,6 +98,7 @@ class TaskStream final
   std::shared_ptr<TaskStream> self_;
 
   // Of the reading side.
+  grpc::ByteBuffer request_bytes_;
   v1::StreamTasksRequest request_;
   bool opened_ = false;
   std::string namespace_;
@@ -112,6 +113,7 @@ class TaskStream final
 
   // Of whoever has set writing_, until OnWriteDone.
   v1::StreamTasksResponse response_;
+  grpc::ByteBuffer response_bytes_;
   bool outgoing_opened_ = false;
   std::vector<Answer> outgoing_answers_;
   std::vector<std::shared_ptr<const Outcome>> outgoing_outcomes_;
