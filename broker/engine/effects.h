@@ -75,6 +75,7 @@ struct WorkerInfo {
 };
 
 struct WorkersReply {
+  absl::Status status;
   std::vector<WorkerInfo> workers;  // by worker id
 };
 

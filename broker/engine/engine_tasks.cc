@@ -331,7 +331,11 @@ absl::StatusOr<TaskReply> Engine::Impl::ReplyFor(
     return reply;
   }
   if (!found.finished.has_value()) {
-    reply.elsewhere = TaskReply::Elsewhere::kUnknown;
+    if (queues_.HasNamespace(namespace_name)) {
+      reply.elsewhere = TaskReply::Elsewhere::kUnknown;
+    } else {
+      reply.status = ExistingQueue(namespace_name, "").status();
+    }
     return reply;
   }
   reply.task.state = found.finished->state;

@@ -400,6 +400,8 @@ Lane* Engine::Impl::BestLane(const Session& session, Queue* queue) const {
 
 absl::Status Engine::Impl::Apply(ListWorkersCommand&& command) {
   WorkersReply reply;
+  if (!queues_.HasNamespace(command.namespace_name))
+    reply.status = ExistingQueue(command.namespace_name, "").status();
   for (const auto& [number, session] : sessions_.all()) {
     if (session->namespace_name != command.namespace_name) continue;
     WorkerInfo info;
@@ -429,6 +431,11 @@ absl::Status Engine::Impl::Apply(ListWorkersCommand&& command) {
 
 absl::Status Engine::Impl::Apply(DrainWorkerCommand&& command) {
   StatusReply reply;
+  if (!queues_.HasNamespace(command.namespace_name)) {
+    reply.status = ExistingQueue(command.namespace_name, "").status();
+    AddReply(command.reply, std::move(reply));
+    return absl::OkStatus();
+  }
   reply.status =
       WithReason(absl::NotFoundError(absl::StrCat(
                      "no worker ", command.worker_id,
