@@ -2,11 +2,15 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdlib>
+#include <string>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "broker/broker_server.h"
 #include "common/limits.h"
+#include "common/listen_address.h"
 #include "common/log.h"
+#include "common/names.h"
 #include "common/port_file.h"
 #include "common/process_init.h"
 #include "common/server_flags.h"
@@ -18,6 +22,20 @@ namespace {
 
 // Calls that still run then are cancelled.
 constexpr absl::Duration kShutdownGrace = absl::Seconds(5);
+
+// A gRPC target: host:port, or with a scheme, as "dns:///apium-results:7451".
+std::string CheckTarget(const std::string& text) {
+  if (text.empty() || absl::StartsWith(text, "unix:") ||
+      absl::StrContains(text, "://")) {
+    return "";
+  }
+  const absl::StatusOr<HostPort> address = ParseHostPort(text);
+  if (!address.ok()) return std::string(address.status().message());
+  if (address->host.empty() || address->port == 0) {
+    return StrCat(QuoteForMessage(text), " needs a host and a port");
+  }
+  return "";
+}
 
 int Run(const ServerFlags& flags, BrokerConfig config) {
   ShutdownSignal shutdown;
@@ -65,7 +83,8 @@ void AddBrokerFlags(CLI::App* app, BrokerConfig* config, bool* in_memory) {
   app->add_option("--results", config->results_address,
                   "gRPC address of the result service; without one, outcomes "
                   "stay in the broker")
-      ->envname(environment("results"));
+      ->envname(environment("results"))
+      ->check(CheckTarget, "ADDRESS");
   app->add_option("--namespace", config->engine.namespaces,
                   "Namespace that callers may name; repeatable")
       ->envname(environment("namespace"))
@@ -123,7 +142,12 @@ int Main(int argc, char** argv) {
   BrokerConfig config;
   bool in_memory = false;
   AddBrokerFlags(&app, &config, &in_memory);
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    // 2: wrong usage; CLI11 has a code of its own for each kind.
+    return app.exit(error) == 0 ? EXIT_SUCCESS : 2;
+  }
   if (!in_memory) config.data_dir = flags.data_dir;
   InitProcess({.service = "apium-broker",
                .level = flags.log_level,

@@ -132,7 +132,9 @@ LogValue::LogValue(absl::Time value)
     : value_(absl::FormatTime(absl::RFC3339_full, value, absl::UTCTimeZone())) {
 }
 
-LogValue::LogValue(const absl::Status& value) : value_(value.ToString()) {}
+LogValue::LogValue(const absl::Status& value)
+    // Without the payloads, which are for programs, as escaped bytes.
+    : value_(value.ToString(absl::StatusToStringMode::kWithNoExtraData)) {}
 
 absl::StatusOr<LogLevel> ParseLogLevel(std::string_view text) {
   for (LogLevel level : {LogLevel::kDebug, LogLevel::kInfo, LogLevel::kWarning,

@@ -27,6 +27,11 @@ std::string CheckHttpAddress(const std::string& text) {
   return ErrorText(ParseHostPort(text).status());
 }
 
+// An unset variable in a start script must not cost what was acknowledged.
+std::string CheckDataFolder(const std::string& text) {
+  return text.empty() ? "it is empty; name a folder" : "";
+}
+
 }  // namespace
 
 std::string FlagEnvironmentName(const std::string& service,
@@ -83,7 +88,8 @@ void AddServerFlags(CLI::App* app, const ServerFlagDefaults& defaults,
   }
   if (!defaults.data_dir.empty()) {
     add_text("data", &flags->data_dir,
-             "Folder of the durable state; it is made if it is not there");
+             "Folder of the durable state; it is made if it is not there")
+        ->check(CheckDataFolder, "FOLDER");
   }
   add_parsed(
       "log-level", "info", "debug, info, warn or error",

@@ -119,6 +119,12 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(
   absl::StatusOr<Target> target = ParseTarget(options.listen_address);
   if (!target.ok()) return target.status();
 
+  // Before gRPC logs an error of its own, which is hard to read.
+  if (!target->is_unix) {
+    absl::Status can_listen = CheckCanListen(target->address);
+    if (!can_listen.ok()) return can_listen;
+  }
+
   // Both are settings of the process.
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();

@@ -8,6 +8,8 @@
 #include <thread>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "absl/strings/cord.h"
 #include "absl/time/time.h"
 #include "tests/support/status_matchers.h"
 
@@ -53,7 +55,9 @@ TEST(LogTest, WritesTextWithQuotedValues) {
 TEST(LogTest, WritesJsonLines) {
   InitLogging({.service = "test", .format = LogFormat::kJson});
   ::testing::internal::CaptureStderr();
-  LogError("store failed", {{"error", absl::DataLossError("torn page")}});
+  absl::Status status = absl::DataLossError("torn page");
+  status.SetPayload("for.programs", absl::Cord("\x01\x02"));
+  LogError("store failed", {{"error", status}});
   const std::string line = ::testing::internal::GetCapturedStderr();
   const nlohmann::json parsed = nlohmann::json::parse(line);
   EXPECT_EQ(parsed["level"], "error");

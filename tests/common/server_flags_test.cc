@@ -68,6 +68,11 @@ TEST_F(ServerFlagsTest, TakesFlags) {
   EXPECT_EQ(flags_.port_file, "/tmp/ports");
 }
 
+TEST_F(ServerFlagsTest, RefusesAnEmptyDataFolder) {
+  EXPECT_THAT(Parse({"--data", ""}, &flags_),
+              HasSubstr("--data: it is empty; name a folder"));
+}
+
 TEST_F(ServerFlagsTest, TakesTheEnvironmentUnlessAFlagSaysOtherwise) {
   EXPECT_EQ(FlagEnvironmentName("broker", "http-listen"),
             "APIUM_BROKER_HTTP_LISTEN");
