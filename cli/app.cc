@@ -24,7 +24,7 @@ void AddCompletion(CLI::App* app, Session* session) {
   const auto shell = std::make_shared<std::string>();
   completion->add_option("shell", *shell, "Which shell")
       ->required()
-      ->check(CLI::IsMember({"bash", "zsh", "fish"}))
+      ->check(CLI::IsMember({"bash", "zsh", "fish"}).description(""))
       ->type_name("bash|zsh|fish");
   completion->footer(
       "Examples:\n"

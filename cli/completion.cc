@@ -38,7 +38,9 @@ struct Command {
 };
 
 Values ValuesOf(const CLI::Option& option) {
-  const std::string type = option.get_type_name();
+  // Validators add their description behind a colon.
+  std::string type = option.get_type_name();
+  type.resize(std::min(type.find(':'), type.size()));
   Values values;
   values.files = type == "FILE" || type == "DIR";
   const bool choices = type.find('|') != std::string::npos &&

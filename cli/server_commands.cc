@@ -123,7 +123,7 @@ void AddCheck(CLI::App* server, Session* session) {
                              "exit code tells, as for a probe");
   const auto names = std::make_shared<std::vector<std::string>>();
   check->add_option("servers", *names, "What to check [both]")
-      ->check(CLI::IsMember({kBroker, kResults}))
+      ->check(CLI::IsMember({kBroker, kResults}).description(""))
       ->type_name("broker|results");
   check->footer(
       "Examples:\n  apium server check\n  apium server check broker --address "
@@ -157,7 +157,7 @@ void AddInfo(CLI::App* server, Session* session) {
       "info", "Show the version, limits and capabilities of a server");
   const auto name = std::make_shared<std::string>(kBroker);
   info->add_option("server", *name, "Which server")
-      ->check(CLI::IsMember({kBroker, kResults}))
+      ->check(CLI::IsMember({kBroker, kResults}).description(""))
       ->type_name("broker|results")
       ->capture_default_str();
   session->SetCommand(info, [name, session]() -> absl::StatusOr<int> {

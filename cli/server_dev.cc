@@ -221,7 +221,7 @@ void AddServerDevCommand(CLI::App* server, Session* session) {
   dev->add_flag("--create-queues-on-use", options.create_queues_on_use,
                 "Make a queue when it is first named");
   dev->add_option("--log-level", flags->log_level, "Of the services' logs")
-      ->check(CLI::IsMember({"debug", "info", "warn", "error"}))
+      ->check(CLI::IsMember({"debug", "info", "warn", "error"}).description(""))
       ->type_name("debug|info|warn|error")
       ->capture_default_str();
   dev->footer(

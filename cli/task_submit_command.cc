@@ -22,6 +22,9 @@
 namespace apium::cli {
 namespace {
 
+// More words than a command line can hold.
+constexpr int kArgumentsMax = 1 << 22;
+
 struct SubmitFlags {
   std::string type;
   PayloadOptions payload;
@@ -136,7 +139,13 @@ void AddTaskSubmitCommand(CLI::App* task, Session* session) {
       ->add_option("args", flags->payload.args,
                    "Positional arguments: JSON values, or plain text; put -- "
                    "before negative numbers")
-      ->type_name("ARGS");
+      ->type_name("ARGS")
+      // CLI11 takes [1,2] for a list of its own wherever an option may have
+      // "extra" words. This one expects a lot of words instead, and with
+      // TakeAll nobody minds that there are fewer.
+      ->expected(kArgumentsMax, CLI::detail::expected_max_vector_size)
+      ->allow_extra_args(false)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   AddPairs(submit, "--kwarg", &flags->payload.kwargs,
            "Keyword argument; the value as in ARGS; repeatable");
   submit

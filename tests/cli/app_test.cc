@@ -124,6 +124,18 @@ TEST_F(AppTest, ListsAndObjectsAreArguments) {
   EXPECT_EQ(OnlySpec().payload().data(), R"({"args":[[1,2],{},[]]})");
 }
 
+TEST_F(AppTest, OneEmptyObjectIsAnArgument) {
+  EXPECT_EQ(Run({"task", "submit", "t", "{}"}).exit_code, kExitOk);
+  EXPECT_EQ(OnlySpec().payload().data(), R"({"args":[{}]})");
+}
+
+TEST_F(AppTest, OneListIsAnArgument) {
+  EXPECT_EQ(Run({"task", "submit", "t", "[1,2]", "--kwarg", "k=[3]"}).exit_code,
+            kExitOk);
+  EXPECT_EQ(OnlySpec().payload().data(),
+            R"({"args":[[1,2]],"kwargs":{"k":[3]}})");
+}
+
 TEST_F(AppTest, ThePayloadMayComeFromStandardInput) {
   stdin_ = "line 1\nline 2\n";
   EXPECT_EQ(Run({"task", "submit", "t", "--payload", "-"}).exit_code, kExitOk);
