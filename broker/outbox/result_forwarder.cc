@@ -1,6 +1,7 @@
 #include "broker/outbox/result_forwarder.h"
 
 #include <grpcpp/channel.h>
+#include <pthread.h>
 
 #include <algorithm>
 
@@ -96,6 +97,7 @@ void ResultForwarder::OnConfirmed(uint64_t position) {
 }
 
 void ResultForwarder::Run() {
+  pthread_setname_np(pthread_self(), "forwarder");
   int failures = 0;
   while (true) {
     const absl::Time started = absl::Now();

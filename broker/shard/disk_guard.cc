@@ -1,5 +1,7 @@
 #include "broker/shard/disk_guard.h"
 
+#include <pthread.h>
+
 #include <optional>
 #include <utility>
 
@@ -27,6 +29,7 @@ DiskGuard::~DiskGuard() {
 }
 
 void DiskGuard::Run() {
+  pthread_setname_np(pthread_self(), "disk-guard");
   while (true) {
     Check();
     absl::MutexLock lock(&mu_);

@@ -1,5 +1,7 @@
 #include "broker/shard/group_commit.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -104,6 +106,7 @@ void GroupCommit::Submit(std::unique_ptr<Turn> turn, ShardLoad load) {
 }
 
 void GroupCommit::Run() {
+  pthread_setname_np(pthread_self(), "commit");
   std::vector<std::unique_ptr<Turn>> turns;
   while (true) {
     {

@@ -1,5 +1,7 @@
 #include "broker/shard/shard.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -59,6 +61,7 @@ absl::Duration Shard::SleepTime() const {
 }
 
 void Shard::Run() {
+  pthread_setname_np(pthread_self(), "shard");
   while (true) {
     if (next_taken_ == taken_.size()) {
       taken_.clear();
