@@ -300,6 +300,26 @@ TEST(ResultWatchTest, ShorterTtlsOfOthersDoNotExpireACursor) {
   }
 }
 
+TEST(ResultWatchTest, CursorOfACatchUpIsAsYoungAsWhatWasRead) {
+  CoreHarness h({.result_ttl = absl::Hours(1)});
+  Publisher publisher(&h);
+  h.Watch(5, "");
+  h.Step();
+  const std::string old_cursor = h.cursor(5);
+  h.EndWatch(5);
+  h.Advance(absl::Minutes(50));
+  publisher.Publish("a");
+  h.Watch(6, old_cursor);
+  EXPECT_EQ(h.StepAll(), "push 6: []\npush 6: [a]\n");
+  const std::string cursor = h.cursor(6);
+  h.EndWatch(6);
+  publisher.Publish({WithTtl(Outcome("short"), absl::Seconds(1))});
+  h.Advance(absl::Minutes(15));
+  // The row behind it is gone, but was never to be kept for an hour.
+  h.Watch(7, cursor);
+  EXPECT_EQ(h.StepAll(), "push 7: []\n");
+}
+
 TEST(ResultWatchTest, LongerTtlDoesNotHideThatItsNeighboursAreGone) {
   CoreHarness h({.result_ttl = absl::Hours(1)});
   Publisher publisher(&h);
