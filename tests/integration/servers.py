@@ -1,8 +1,8 @@
 """The real programs, as children of a test, on loopback with free ports."""
 
 import ctypes
-import itertools
 import os
+import select
 import signal
 import subprocess
 import tempfile
@@ -18,7 +18,6 @@ END_SECONDS = 90
 
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
-_numbers = itertools.count(1)
 
 
 def new_folder(name):
@@ -32,23 +31,15 @@ def _die_with_parent():
 
 def _flag(name, value):
     flag = "--" + name.replace("_", "-")
-    return flag if value is True else f"{flag}={value}"
+    return [flag] if value is True else [flag, value] if value == "" else [f"{flag}={value}"]
 
 
 def await_true(condition, what):
     """Waits until condition() is true; fails the test with `what` if that takes far too long."""
     deadline = time.monotonic() + END_SECONDS
-    pause = subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE)  # whose end is waited for in vain
-    try:
-        while not condition():
-            assert time.monotonic() < deadline, f"not within {END_SECONDS} s: {what}"
-            try:
-                pause.wait(timeout=0.01)
-            except subprocess.TimeoutExpired:
-                pass
-    finally:
-        pause.kill()
-        pause.wait()
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {END_SECONDS} s: {what}"
+        select.poll().poll(10)  # between looks at another process
 
 
 class Server:
@@ -70,7 +61,7 @@ class Server:
 
         with open(self._log_path, "wb") as log:
             self.process = subprocess.Popen(
-                [PROGRAMS[name]] + [_flag(*item) for item in flags.items()],
+                [PROGRAMS[name]] + sum((_flag(*item) for item in flags.items()), []),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -145,7 +136,7 @@ class Ended:
 def run_to_end(name, **flags):
     """Runs a program that is expected to end by itself."""
     completed = subprocess.run(
-        [PROGRAMS[name]] + [_flag(*item) for item in flags.items()],
+        [PROGRAMS[name]] + sum((_flag(*item) for item in flags.items()), []),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

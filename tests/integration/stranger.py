@@ -113,6 +113,7 @@ def _well_known_messages():
 
 
 _MESSAGES = _well_known_messages()
+_HEALTH = {0: "UNKNOWN", 1: "SERVING", 2: "NOT_SERVING", 3: "SERVICE_UNKNOWN"}
 
 # What an error says, in the words of google.rpc: `code` is its name, `fields` is [(field, description)].
 Error = collections.namedtuple("Error", "code message reason domain metadata fields retry_seconds")
@@ -257,4 +258,13 @@ class Stranger:
             response_deserializer=_MESSAGES["HealthCheckResponse"].FromString,
         )
         answer = check(_MESSAGES["HealthCheckRequest"](service=service), timeout=CALL_SECONDS)
-        return {1: "SERVING", 2: "NOT_SERVING"}.get(answer.status, str(answer.status))
+        return _HEALTH[answer.status]
+
+    def watch_health(self, service=""):
+        """The same, again after each change: an iterator with `cancel`."""
+        watch = self.channel.unary_stream(
+            "/grpc.health.v1.Health/Watch",
+            request_serializer=_MESSAGES["HealthCheckRequest"].SerializeToString,
+            response_deserializer=lambda bytes: _HEALTH[_MESSAGES["HealthCheckResponse"].FromString(bytes).status],
+        )
+        return watch(_MESSAGES["HealthCheckRequest"](service=service), timeout=CALL_SECONDS)
