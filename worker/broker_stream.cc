@@ -1,6 +1,5 @@
 #include "worker/broker_stream.h"
 
-#include <google/protobuf/arena.h>
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
 #include <grpcpp/support/client_callback.h>
@@ -12,6 +11,7 @@
 #include "common/log.h"
 #include "common/rpc/grpc_status.h"
 #include "common/strings.h"
+#include "worker/stream_inbox.h"
 
 namespace apium {
 namespace {
@@ -20,57 +20,7 @@ namespace {
 // taken for dead.
 constexpr absl::Duration kWelcomeTimeout = absl::Seconds(20);
 
-// Memory that messages of one broker may hold while some of their tasks run.
-// Beyond it deliveries are copied, so that each is freed with its own task.
-constexpr size_t kSharedBytesMax = 64 * 1024 * 1024;
-
 }  // namespace
-
-// A message of the broker, on an arena: a delivery is some twenty small
-// objects, and to allocate and free each costs more than to run a trivial task.
-// Its attempts keep it alive, so a long task keeps the arguments of the short
-// ones that came with it; `shared_bytes` counts that, for a bound.
-class BrokerStream::Inbox {
- public:
-  explicit Inbox(std::shared_ptr<std::atomic<size_t>> shared_bytes)
-      : arena_(ArenaOptions()),
-        shared_bytes_(std::move(shared_bytes)),
-        response_(
-            google::protobuf::Arena::CreateMessage<v1::WorkResponse>(&arena_)) {
-  }
-  ~Inbox() { *shared_bytes_ -= counted_bytes_; }
-
-  v1::WorkResponse* response() { return response_; }
-
-  // Once it is filled: whether attempts may keep it.
-  DeliveryStorage Count() {
-    // Long strings are not on the arena; those of payloads and headers count.
-    size_t bytes = arena_.SpaceAllocated();
-    for (const v1::Delivery& delivery : response_->push().deliveries()) {
-      bytes += delivery.spec().payload().data().size();
-      for (const auto& [name, value] : delivery.spec().headers()) {
-        bytes += name.size() + value.size();
-      }
-    }
-    if (*shared_bytes_ + bytes > kSharedBytesMax) return DeliveryStorage::kCopy;
-    *shared_bytes_ += bytes;
-    counted_bytes_ = bytes;
-    return DeliveryStorage::kShare;
-  }
-
- private:
-  static google::protobuf::ArenaOptions ArenaOptions() {
-    google::protobuf::ArenaOptions options;
-    options.start_block_size = 4 * 1024;
-    options.max_block_size = 64 * 1024;
-    return options;
-  }
-
-  google::protobuf::Arena arena_;
-  const std::shared_ptr<std::atomic<size_t>> shared_bytes_;
-  v1::WorkResponse* const response_;
-  size_t counted_bytes_ = 0;
-};
 
 // One stream. Lives from OpenCall to OnDone. Holds itself open for writes from
 // other threads until RemoveHold.
@@ -96,7 +46,7 @@ class BrokerStream::Call final
       stream_->OnReadsEnded();
       return;
     }
-    const DeliveryStorage storage = inbox_->Count();
+    const DeliveryStorage storage = inbox_->CountShared();
     stream_->OnRead({inbox_, inbox_->response()}, storage);
     ReadNext();
   }
@@ -108,13 +58,13 @@ class BrokerStream::Call final
 
  private:
   void ReadNext() {
-    inbox_ = std::make_shared<Inbox>(stream_->shared_bytes_);
+    inbox_ = std::make_shared<StreamInbox>(stream_->shared_bytes_);
     StartRead(inbox_->response());
   }
 
   BrokerStream* const stream_;
   grpc::ClientContext context_;
-  std::shared_ptr<Inbox> inbox_;
+  std::shared_ptr<StreamInbox> inbox_;
 };
 
 BrokerStream::BrokerStream(BrokerStreamOptions options)
@@ -227,7 +177,7 @@ void BrokerStream::OnRead(
     if (!was_open && core_.open()) {
       session_id = core_.session_id();
       welcome_by_ = absl::InfiniteDuration();
-      options_.metrics->streams_open().Increment();
+      options_.metrics->CountStreamOpened();
       changed = true;
     }
     changed |= draining_ && core_.held() == 0;
@@ -270,7 +220,7 @@ void BrokerStream::OnCallDone(const absl::Status& call_status) {
     const bool welcomed = core_.open();
     status = own_error_.ok() ? call_status : own_error_;
     core_.OnStreamClosed(status, &effects);
-    if (welcomed) options_.metrics->streams_open().Decrement();
+    if (welcomed) options_.metrics->CountStreamClosed();
     welcome_by_ = absl::InfiniteDuration();
     closing = closing_;
     if (!closing) {
@@ -288,7 +238,7 @@ void BrokerStream::OnCallDone(const absl::Status& call_status) {
     wake = EarlierTimer();
   }
   if (!closing) {
-    options_.metrics->stream_failures().Increment();
+    options_.metrics->CountReconnect();
     LogWarning(
         "stream to broker ended",
         {{"broker", options_.target}, {"error", status}, {"retry_in", delay}});

@@ -94,7 +94,6 @@ class BrokerStream final : public AttemptOwner {
 
  private:
   class Call;
-  class Inbox;
   enum class State {
     kWaiting,  // for reconnect_at_
     kOpen,     // a call runs and may be written to; holds it

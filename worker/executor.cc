@@ -86,15 +86,15 @@ void Executor::Execute(Attempt* attempt) const {
   // Read once: what is told as the start is what was held against the expiry.
   const absl::Time now = options_.clock->Now();
   if (attempt->cancel().IsCancelled()) {
-    type.metrics.CountNotRun(WriteOutcome(
+    type.metrics->CountNotRun(WriteOutcome(
         absl::CancelledError(attempt->cancel().reason()), attempt));
   } else if (HasExpired(attempt->delivery().spec(), now)) {
     // The broker ends a task that comes back expired.
     attempt->mutable_outcome()->mutable_returned()->set_reason(
         "expired before it started");
-    type.metrics.CountNotRun(OutcomeKind::kReturned);
+    type.metrics->CountNotRun(OutcomeKind::kReturned);
   } else if (type.handler == nullptr) {
-    type.metrics.CountNotRun(WriteOutcome(
+    type.metrics->CountNotRun(WriteOutcome(
         TaskError(
             failure_type::kUnknownTaskType,
             StrCat("worker ", options_.worker_id,
@@ -103,10 +103,10 @@ void Executor::Execute(Attempt* attempt) const {
   } else {
     const absl::Duration start = options_.clock->Monotonic();
     attempt->MarkStarted(now, start);
-    type.metrics.started->Increment();
+    type.metrics->CountStart();
     const OutcomeKind kind =
         WriteOutcome(Call(*type.handler, attempt), attempt);
-    type.metrics.CountEnd(kind, options_.clock->Monotonic() - start);
+    type.metrics->CountEnd(kind, options_.clock->Monotonic() - start);
   }
   attempt->ForgetDelivery();
 }

@@ -39,7 +39,7 @@ class Executor {
  private:
   struct TaskType {
     const TaskHandler* handler = nullptr;
-    TaskTypeMetrics metrics;
+    TaskTypeMetrics* metrics = nullptr;
   };
 
   absl::Status Call(const TaskHandler& handler, Attempt* attempt) const;

@@ -14,10 +14,7 @@
 #include "absl/synchronization/mutex.h"
 #include "common/check.h"
 #include "common/clock.h"
-#include "common/error_reason.h"
-#include "common/listen_address.h"
 #include "common/log.h"
-#include "common/names.h"
 #include "common/rpc/callback_queue_keepalive.h"
 #include "common/status_macros.h"
 #include "common/strings.h"
@@ -39,12 +36,6 @@ namespace {
 constexpr absl::Duration kObeyTime = absl::Seconds(1);
 constexpr absl::Duration kAcknowledgeTime = absl::Seconds(5);
 constexpr absl::Duration kCloseTime = absl::Seconds(1);
-
-std::string Hostname() {
-  char name[256] = {};
-  if (gethostname(name, sizeof(name) - 1) != 0) return "localhost";
-  return name;
-}
 
 // Of a connection: how long one attempt may take. gRPC's own back-off between
 // attempts must not add to that of the stream, so it is short.
@@ -68,70 +59,6 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& target) {
                                    arguments);
 }
 
-absl::Status Validate(const WorkerOptions& options) {
-  if (options.brokers.empty() && options.channels.empty()) {
-    return InvalidField("brokers", "none is given");
-  }
-  for (const std::string& broker : options.brokers) {
-    absl::StatusOr<HostPort> address = ParseHostPort(broker);
-    if (!address.ok()) {
-      return InvalidField(
-          "brokers", StrCat(QuoteForMessage(broker),
-                            " is not host:port: ", address.status().message()));
-    }
-    if (address->host.empty() || address->port == 0) {
-      return InvalidField("brokers", StrCat(QuoteForMessage(broker),
-                                            " is not host:port: both parts "
-                                            "are needed"));
-    }
-  }
-  APIUM_RETURN_IF_ERROR(ValidateNamespace("namespace", options.namespace_name));
-  APIUM_RETURN_IF_ERROR(ValidateWorkerId("worker_id", options.worker_id));
-  if (options.queues.size() > kWorkerQueuesMax) {
-    return InvalidField("queues",
-                        StrCat(options.queues.size(), " queues; at most ",
-                               kWorkerQueuesMax, " are allowed"));
-  }
-  for (const std::string& queue : options.queues) {
-    APIUM_RETURN_IF_ERROR(ValidateQueueName("queues", queue));
-  }
-  if (options.labels.size() > kLabelsMax) {
-    return InvalidField(
-        "labels", StrCat(options.labels.size(), " labels; at most ", kLabelsMax,
-                         " are allowed"));
-  }
-  for (const auto& [name, value] : options.labels) {
-    APIUM_RETURN_IF_ERROR(ValidateLabelName("labels", name));
-    if (value.size() > kLabelValueBytesMax) {
-      return InvalidField("labels",
-                          StrCat("the value of ", name, " has ", value.size(),
-                                 " bytes; the limit is ", kLabelValueBytesMax));
-    }
-  }
-  if (uint64_t{options.slots} + options.prefetch > kWorkerCapacityMax) {
-    return InvalidField("slots",
-                        StrCat(options.slots, " slots and ", options.prefetch,
-                               " prefetch; the limit of both "
-                               "together is ",
-                               kWorkerCapacityMax));
-  }
-  return absl::OkStatus();
-}
-
-WorkerOptions WithDefaults(WorkerOptions options) {
-  if (options.clock == nullptr) options.clock = SystemClock::Get();
-  if (options.namespace_name.empty()) {
-    options.namespace_name = std::string(kDefaultNamespace);
-  }
-  if (options.worker_id.empty()) {
-    options.worker_id = StrCat(Hostname(), "-", getpid());
-  }
-  if (options.slots == 0) {
-    options.slots = std::max(1u, std::thread::hardware_concurrency());
-  }
-  return options;
-}
-
 v1::Hello MakeHello(const WorkerOptions& options,
                     const TaskRegistry& registry) {
   v1::Hello hello;
@@ -148,35 +75,12 @@ v1::Hello MakeHello(const WorkerOptions& options,
   }
   hello.set_slots(options.slots);
   hello.set_version(std::string(kVersion));
-  hello.set_hostname(Hostname());
+  char hostname[256] = {};
+  if (gethostname(hostname, sizeof(hostname) - 1) == 0) {
+    hello.set_hostname(hostname);
+  }
   return hello;
 }
-
-// slots_busy is read from the pool when somebody looks, not kept up to date by
-// every task.
-class BusyCollector final : public prometheus::Collectable {
- public:
-  BusyCollector(std::shared_ptr<WorkerMetrics> metrics)
-      : metrics_(std::move(metrics)) {}
-
-  // Null: nothing runs any more.
-  void Watch(const Pool* pool) ABSL_LOCKS_EXCLUDED(mu_) {
-    absl::MutexLock lock(&mu_);
-    pool_ = pool;
-  }
-
-  std::vector<prometheus::MetricFamily> Collect() const override
-      ABSL_LOCKS_EXCLUDED(mu_) {
-    absl::MutexLock lock(&mu_);
-    metrics_->slots_busy().Set(pool_ == nullptr ? 0 : pool_->busy());
-    return metrics_->collectable()->Collect();
-  }
-
- private:
-  const std::shared_ptr<WorkerMetrics> metrics_;
-  mutable absl::Mutex mu_;
-  const Pool* pool_ ABSL_GUARDED_BY(mu_) = nullptr;
-};
 
 }  // namespace
 
@@ -184,8 +88,7 @@ class Worker::Impl {
  public:
   explicit Impl(WorkerOptions options)
       : options_(WithDefaults(std::move(options))),
-        metrics_(std::make_shared<WorkerMetrics>()),
-        collector_(std::make_shared<BusyCollector>(metrics_)) {}
+        metrics_(std::make_shared<WorkerMetrics>()) {}
   ~Impl() { Stop(); }
 
   absl::Status Start();
@@ -197,7 +100,6 @@ class Worker::Impl {
   const WorkerOptions options_;
   TaskRegistry registry_;
   const std::shared_ptr<WorkerMetrics> metrics_;
-  const std::shared_ptr<BusyCollector> collector_;
   // From Start to Stop. Streams use what is above them and are used by the pool
   // and the timer: see Stop for the order of the end.
   std::optional<CallbackQueueKeepalive> keepalive_;
@@ -236,7 +138,7 @@ class Worker::Impl {
 
 absl::Status Worker::Impl::Start() {
   APIUM_CHECK(pool_ == nullptr && !closed_) << "a worker starts once";
-  APIUM_RETURN_IF_ERROR(Validate(options_));
+  APIUM_RETURN_IF_ERROR(ValidateWorkerOptions(options_));
   if (registry_.types().empty()) {
     return absl::FailedPreconditionError(
         "the worker has no tasks: register a function before Start");
@@ -253,8 +155,8 @@ absl::Status Worker::Impl::Start() {
   pool_ = std::make_unique<ThreadPool>(
       options_.slots,
       [this](Attempt* attempt) { executor_->Execute(attempt); });
-  metrics_->slots().Set(options_.slots);
-  collector_->Watch(pool_.get());
+  metrics_->set_slots(options_.slots);
+  metrics_->WatchBusySlots([pool = pool_.get()] { return pool->busy(); });
   for (const std::string& broker : options_.brokers) {
     streams_.push_back(
         MakeStream(streams_.size(), broker, MakeChannel(broker)));
@@ -392,7 +294,7 @@ void Worker::Impl::Close() {
 void Worker::Impl::Stop() {
   Close();
   // Running handlers report to the streams, so these go last.
-  collector_->Watch(nullptr);
+  metrics_->WatchBusySlots(nullptr);
   pool_.reset();
   streams_.clear();
   keepalive_.reset();
@@ -437,7 +339,7 @@ const std::string& Worker::worker_id() const {
 }
 uint32_t Worker::slots() const { return impl_->options_.slots; }
 std::shared_ptr<prometheus::Collectable> Worker::metrics() const {
-  return impl_->collector_;
+  return impl_->metrics_;
 }
 
 }  // namespace apium

@@ -13,66 +13,21 @@
 #ifndef APIUM_WORKER_WORKER_H_
 #define APIUM_WORKER_WORKER_H_
 
-#include <cstddef>
 #include <cstdint>
-#include <functional>
-#include <map>
 #include <memory>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
-#include "common/limits.h"
 #include "worker/task_handler.h"
+#include "worker/worker_options.h"
 
-namespace grpc {
-class Channel;
-}
 namespace prometheus {
 class Collectable;
 }
 
 namespace apium {
-
-class Clock;
-
-// Most that a worker may hold at a time, slots and prefetch together; see
-// kHeldLeasesMax.
-inline constexpr uint32_t kWorkerCapacityMax = 50'000;
-
-struct WorkerOptions {
-  // host:port of each broker.
-  std::vector<std::string> brokers;
-  // Further brokers, for example RpcServer::InProcessChannel().
-  std::vector<std::shared_ptr<grpc::Channel>> channels;
-
-  // Default "default".
-  std::string namespace_name;
-  // Unique in the namespace. Default "<hostname>-<pid>".
-  std::string worker_id;
-  // Queues to take tasks from. Empty: "default".
-  std::vector<std::string> queues;
-  // Shown to operators.
-  std::map<std::string, std::string> labels;
-
-  // Tasks that run at a time, each on a thread. 0: one per CPU.
-  uint32_t slots = 0;
-  // Deliveries to hold beyond those that run, so that a slot need not wait for
-  // its next task. Such tasks wait here while another worker may be free.
-  uint32_t prefetch = 0;
-
-  // A larger result fails its task.
-  size_t result_bytes_max = kPayloadBytesHardMax;
-
-  // Called once, on any thread, when an operator wants the worker to drain;
-  // must return at once. Unset: the worker only stops taking tasks.
-  std::function<void()> on_drain_requested;
-
-  // Null: the machine's. Outlives the worker.
-  const Clock* clock = nullptr;
-};
 
 class Worker {
  public:
