@@ -1,7 +1,5 @@
 #include "tests/crash/crash_run.h"
 
-#include <algorithm>
-#include <iterator>
 #include <memory>
 #include <optional>
 #include <random>
@@ -17,7 +15,10 @@
 namespace apium::crash {
 namespace {
 
-constexpr absl::Duration kRestartTimeout = absl::Minutes(2);
+constexpr absl::Duration kStartTimeout = absl::Minutes(2);
+
+// Who waits for progress looks this often whether all processes live.
+constexpr absl::Duration kLookAfter = absl::Seconds(1);
 
 // Kills and restarts, at moments and of processes that its seed decides.
 class Nemesis {
@@ -30,7 +31,7 @@ class Nemesis {
         random_(options.seed) {}
 
   absl::Status Run() {
-    APIUM_RETURN_IF_ERROR(AwaitProgress());
+    APIUM_RETURN_IF_ERROR(AwaitProgress(kStartTimeout));
     while (round_ < options_.kills) {
       const std::vector<size_t> victims = Victims();
       APIUM_RETURN_IF_ERROR(platform_.CheckAlive());
@@ -39,8 +40,8 @@ class Nemesis {
       if (round_ < options_.kills && Below(5) == 0) {
         APIUM_RETURN_IF_ERROR(KillAgain(victims));
       }
-      APIUM_RETURN_IF_ERROR(platform_.AwaitServing(kRestartTimeout));
-      APIUM_RETURN_IF_ERROR(AwaitProgress());
+      APIUM_RETURN_IF_ERROR(platform_.AwaitServing(kStartTimeout));
+      APIUM_RETURN_IF_ERROR(AwaitProgress(options_.patience));
     }
     return platform_.CheckAlive();
   }
@@ -79,17 +80,22 @@ class Nemesis {
     return platform_.StartDead();
   }
 
-  absl::Status AwaitProgress() {
-    const uint32_t acks = 1 + Below(options_.progress_max);
-    const uint32_t outcomes = 1 + Below(options_.progress_max);
-    if (recorder_.AwaitProgress(acks, outcomes, options_.patience)) {
-      return absl::OkStatus();
+  absl::Status AwaitProgress(absl::Duration timeout) {
+    Progress wanted = recorder_.progress();
+    wanted.acks += 1 + Below(options_.progress_max);
+    wanted.outcomes += 1 + Below(options_.progress_max);
+    const Moment deadline = MonotonicNow() + timeout;
+    while (!recorder_.AwaitProgress(wanted, kLookAfter)) {
+      APIUM_RETURN_IF_ERROR(platform_.CheckAlive());
+      if (MonotonicNow() < deadline) continue;
+      const Progress made = recorder_.progress();
+      return absl::DeadlineExceededError(
+          StrCat("after ", round_, " kills there were ", made.acks,
+                 " acknowledgements and ", made.outcomes, " outcomes, and ",
+                 absl::FormatDuration(timeout), " later still not ",
+                 wanted.acks, " and ", wanted.outcomes));
     }
-    APIUM_RETURN_IF_ERROR(platform_.CheckAlive());
-    return absl::DeadlineExceededError(
-        StrCat("after kill ", round_, " there were not ", acks,
-               " acknowledgements and ", outcomes, " outcomes within ",
-               absl::FormatDuration(options_.patience)));
+    return absl::OkStatus();
   }
 
   const CrashRunOptions& options_;
@@ -124,8 +130,10 @@ History RunAndCrash(CrashRunOptions options) {
     workload.reset();
   }
   History history = recorder.history();
+  // Of what has ended by itself nothing can be read.
+  const bool alive_after_kills = (*platform)->CheckAlive().ok();
   FinalReads((*platform)->broker_address(), (*platform)->results_address(),
-             options.drain_timeout)
+             alive_after_kills ? options.drain_timeout : absl::Seconds(1))
       .Read(&live, &history);
   const absl::Status alive = (*platform)->CheckAlive();
   if (!alive.ok()) history.mishaps.push_back(alive.ToString());

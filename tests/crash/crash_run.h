@@ -22,7 +22,7 @@ struct CrashRunOptions {
   bool only_broker = false;
   // Between two kills: up to so many acknowledgements, and as many outcomes.
   uint32_t progress_max = 40;
-  // How long the platform may take to make that progress.
+  // How long the platform may take to make that progress after a kill.
   absl::Duration patience = absl::Minutes(2);
   absl::Duration drain_timeout = absl::Minutes(4);
 };

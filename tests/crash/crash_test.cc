@@ -3,7 +3,6 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <iostream>
@@ -18,7 +17,7 @@
 namespace apium::crash {
 namespace {
 
-constexpr uint64_t kKillsDefault = 110;
+constexpr uint64_t kKillsDefault = 120;
 
 uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
   const char* text = std::getenv(name);
@@ -47,12 +46,13 @@ TEST(CrashTest, NothingAcknowledgedIsLost) {
   const History history = RunAndCrash(run);
   const Moment end = MonotonicNow();
   CheckerOptions checker;
+  // A fraction of what runs with random seeds have shown.
   checker.required = {.accepted = run.kills * 10,
-                      .redeliveries = run.kills / 4,
-                      .resumed = run.kills / 4,
+                      .redeliveries = run.kills / 5,
+                      .resumed = run.kills / 5,
                       .kill_rounds = run.kills,
-                      .rounds_of_all = run.kills / 20,
-                      .kills_of_each_kind = run.kills / 8};
+                      .rounds_of_all = run.kills / 40,
+                      .kills_of_each_kind = run.kills / 15};
   const Verdict verdict = Check(checker, history);
   std::cout << Describe(verdict) << "checked after "
             << absl::FormatDuration(end - begin) << std::endl;

@@ -16,21 +16,22 @@
 #include "common/check.h"
 #include "common/status_macros.h"
 #include "common/strings.h"
-#include "tests/crash/platform.h"
-#include "tests/crash/workload.h"
+#include "tests/crash/client_options_for.h"
 
 namespace apium::crash {
 namespace {
 
 constexpr char kLastTask[] = "last-task";
 // One read; the servers are up, or will not be.
-constexpr absl::Duration kCallDeadline = absl::Seconds(10);
+constexpr absl::Duration kCallDeadlineMax = absl::Seconds(10);
 // For the outcome of a task that has ended to come to the result service.
 constexpr absl::Duration kForwardTimeout = absl::Seconds(10);
 constexpr size_t kReaders = 8;
 
-std::shared_ptr<Connection> Connect(const std::string& address) {
-  auto connection = Connection::Open(ClientOptionsFor(address, kCallDeadline));
+std::shared_ptr<Connection> Connect(const std::string& address,
+                                    absl::Duration deadline) {
+  auto connection = Connection::Open(
+      ClientOptionsFor(address, std::min(deadline, kCallDeadlineMax)));
   APIUM_CHECK(connection.ok()) << connection.status();
   return *std::move(connection);
 }
@@ -64,9 +65,11 @@ FinalReads::FinalReads(const std::string& broker_address,
                        absl::Duration timeout)
     : broker_address_(broker_address),
       results_address_(results_address),
+      timeout_(timeout),
       deadline_(absl::Now() + timeout),
-      tasks_(std::make_unique<TaskClient>(Connect(broker_address))),
-      results_(std::make_unique<ResultClient>(Connect(results_address))) {}
+      tasks_(std::make_unique<TaskClient>(Connect(broker_address, timeout))),
+      results_(
+          std::make_unique<ResultClient>(Connect(results_address, timeout))) {}
 
 FinalReads::~FinalReads() = default;
 
@@ -83,6 +86,7 @@ void FinalReads::Read(LogWatch* live, History* history) {
     unfinished.erase(outcome.task_id());
   }
   AwaitEnds(unfinished);
+  deadline_ = absl::Now() + timeout_;
   const absl::Status ended = EndLog(live, history);
   note(ended);
   history->live_log = live->outcomes();
@@ -92,13 +96,17 @@ void FinalReads::Read(LogWatch* live, History* history) {
 }
 
 void FinalReads::AwaitEnds(const std::set<std::string>& ids) {
-  ForEach(ids, [this](const std::string& id) {
-    // Who cannot be waited for is found out by the reads that follow.
+  // Once an outcome does not come, the others are not waited for, either: what
+  // is missing is found out by the reads that follow.
+  std::atomic<bool> comes{true};
+  ForEach(ids, [&](const std::string& id) {
     const absl::Duration timeout = Remaining();
-    if (timeout > absl::ZeroDuration() && tasks_->Wait(id, timeout).ok()) {
-      results_->Wait(id, std::min(Remaining(), kForwardTimeout))
-          .status()
-          .IgnoreError();
+    if (timeout == absl::ZeroDuration() || !tasks_->Wait(id, timeout).ok()) {
+      return;
+    }
+    if (comes &&
+        !results_->Wait(id, std::min(Remaining(), kForwardTimeout)).ok()) {
+      comes = false;
     }
   });
 }
@@ -155,7 +163,7 @@ void FinalReads::ReadTasks(const std::set<std::string>& ids, History* history) {
 }
 
 absl::Status FinalReads::ReadQueues(History* history) {
-  QueueClient queues(Connect(broker_address_));
+  QueueClient queues(Connect(broker_address_, timeout_));
   APIUM_ASSIGN_OR_RETURN(const v1::ListQueuesResponse response, queues.List());
   for (const v1::Queue& queue : response.queues()) {
     history->queues.push_back({.name = queue.name(),

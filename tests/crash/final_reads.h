@@ -21,7 +21,8 @@ namespace apium::crash {
 // One thread.
 class FinalReads {
  public:
-  // What cannot be read within `timeout` from now is recorded as such.
+  // The drain may take `timeout`, and so may the reads after it; what cannot be
+  // read by then is recorded as such.
   FinalReads(const std::string& broker_address,
              const std::string& results_address, absl::Duration timeout);
   ~FinalReads();
@@ -33,6 +34,7 @@ class FinalReads {
   void Read(LogWatch* live, History* history);
 
  private:
+  // Until the deadline; not negative.
   absl::Duration Remaining() const;
   void AwaitEnds(const std::set<std::string>& ids);
   // Submits the last task and waits until `live` has seen it.
@@ -43,7 +45,8 @@ class FinalReads {
 
   const std::string broker_address_;
   const std::string results_address_;
-  const absl::Time deadline_;
+  const absl::Duration timeout_;
+  absl::Time deadline_;
   std::unique_ptr<TaskClient> tasks_;
   std::unique_ptr<ResultClient> results_;
 };

@@ -5,7 +5,7 @@
 #include "client/connection.h"
 #include "common/check.h"
 #include "common/strings.h"
-#include "tests/crash/workload.h"
+#include "tests/crash/client_options_for.h"
 
 namespace apium::crash {
 

@@ -6,7 +6,8 @@ namespace apium::crash {
 
 void Recorder::AddSubmit(SubmitRecord submit, bool first) {
   absl::MutexLock lock(&mu_);
-  if (first && submit.verdict == SubmitRecord::Verdict::kAccepted) ++acks_;
+  if (first && submit.verdict == SubmitRecord::Verdict::kAccepted)
+    ++progress_.acks;
   history_.submits.push_back(std::move(submit));
 }
 
@@ -22,7 +23,7 @@ void Recorder::AddObservation(ObservationRecord observation) {
 
 void Recorder::CountOutcome() {
   absl::MutexLock lock(&mu_);
-  ++outcomes_;
+  ++progress_.outcomes;
 }
 
 void Recorder::AddMishap(std::string mishap) {
@@ -33,28 +34,26 @@ void Recorder::AddMishap(std::string mishap) {
 bool Recorder::AwaitRoom(int64_t backlog_max) {
   absl::MutexLock lock(&mu_);
   const auto room = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    return stopped_ || acks_ - outcomes_ < backlog_max;
+    return stopped_ || progress_.acks - progress_.outcomes < backlog_max;
   };
   mu_.Await(absl::Condition(&room));
   return !stopped_;
 }
 
-bool Recorder::AwaitProgress(int64_t acks, int64_t outcomes,
-                             absl::Duration timeout) {
+bool Recorder::AwaitProgress(const Progress& wanted, absl::Duration timeout) {
   absl::MutexLock lock(&mu_);
-  const int64_t acks_wanted = acks_ + acks;
-  const int64_t outcomes_wanted = outcomes_ + outcomes;
   const auto enough = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    return acks_ >= acks_wanted && outcomes_ >= outcomes_wanted;
+    return progress_.acks >= wanted.acks &&
+           progress_.outcomes >= wanted.outcomes;
   };
   return mu_.AwaitWithTimeout(absl::Condition(&enough), timeout);
 }
 
 bool Recorder::AwaitAnything(absl::Duration timeout) {
   absl::MutexLock lock(&mu_);
-  const int64_t seen = acks_ + outcomes_;
+  const int64_t seen = progress_.acks + progress_.outcomes;
   const auto happened = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    return stopped_ || acks_ + outcomes_ > seen;
+    return stopped_ || progress_.acks + progress_.outcomes > seen;
   };
   mu_.AwaitWithTimeout(absl::Condition(&happened), timeout);
   return !stopped_;
@@ -68,6 +67,11 @@ void Recorder::Stop() {
 bool Recorder::stopped() const {
   absl::MutexLock lock(&mu_);
   return stopped_;
+}
+
+Progress Recorder::progress() const {
+  absl::MutexLock lock(&mu_);
+  return progress_;
 }
 
 History Recorder::history() const {

@@ -12,6 +12,11 @@
 
 namespace apium::crash {
 
+struct Progress {
+  int64_t acks = 0;      // of new tasks
+  int64_t outcomes = 0;  // at the result service
+};
+
 // What the clients of a run saw, gathered from all their threads, and how far
 // the run is. Any thread.
 class Recorder {
@@ -27,9 +32,9 @@ class Recorder {
   // Waits until fewer than `backlog_max` accepted tasks have no outcome yet.
   // False: the run is over.
   bool AwaitRoom(int64_t backlog_max) ABSL_LOCKS_EXCLUDED(mu_);
-  // Waits for so many more acknowledgements and outcomes than now, at most
-  // `timeout`. False: there were not that many.
-  bool AwaitProgress(int64_t acks, int64_t outcomes, absl::Duration timeout)
+  // Waits until there are so many acknowledgements and outcomes, at most
+  // `timeout`. False: there are not.
+  bool AwaitProgress(const Progress& wanted, absl::Duration timeout)
       ABSL_LOCKS_EXCLUDED(mu_);
   // Waits for anything to happen, at most `timeout`. False: the run is over.
   bool AwaitAnything(absl::Duration timeout) ABSL_LOCKS_EXCLUDED(mu_);
@@ -38,14 +43,14 @@ class Recorder {
   void Stop() ABSL_LOCKS_EXCLUDED(mu_);
   bool stopped() const ABSL_LOCKS_EXCLUDED(mu_);
 
+  Progress progress() const ABSL_LOCKS_EXCLUDED(mu_);
   // What was gathered so far.
   History history() const ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
   mutable absl::Mutex mu_;
   History history_ ABSL_GUARDED_BY(mu_);
-  int64_t acks_ ABSL_GUARDED_BY(mu_) = 0;
-  int64_t outcomes_ ABSL_GUARDED_BY(mu_) = 0;
+  Progress progress_ ABSL_GUARDED_BY(mu_);
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;
 };
 

@@ -11,6 +11,7 @@
 #include "client/task_stream.h"
 #include "common/check.h"
 #include "common/strings.h"
+#include "tests/crash/client_options_for.h"
 #include "tests/crash/task_mix.h"
 
 namespace apium::crash {
@@ -252,18 +253,6 @@ class StreamClient {
 };
 
 }  // namespace
-
-ClientOptions ClientOptionsFor(const std::string& address,
-                               absl::Duration deadline) {
-  ClientOptions options;
-  options.addresses = {address};
-  options.deadline = deadline;
-  options.retry.backoff = {.initial = absl::Milliseconds(10),
-                           .multiplier = 2,
-                           .max = absl::Milliseconds(100),
-                           .jitter = 0.5};
-  return options;
-}
 
 Workload::Workload(WorkloadOptions options, Recorder* recorder) {
   const ClientOptions patient =

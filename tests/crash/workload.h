@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "absl/time/time.h"
-#include "client/client_options.h"
 #include "tests/crash/recorder.h"
 
 namespace apium::crash {
@@ -23,11 +22,6 @@ struct WorkloadOptions {
   // Send some tasks to the built-in worker's queue.
   bool builtin_tasks = true;
 };
-
-// How this test's clients reach a server: with shorter back-offs than usual,
-// because a restart takes a fraction of a second here.
-ClientOptions ClientOptionsFor(const std::string& address,
-                               absl::Duration deadline);
 
 // Clients that submit tasks of all kinds until the recorder is stopped, each on
 // a thread:
