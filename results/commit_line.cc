@@ -1,5 +1,7 @@
 #include "results/commit_line.h"
 
+#include <pthread.h>
+
 #include <utility>
 
 #include "absl/time/time.h"
@@ -84,6 +86,7 @@ void CommitLine::Submit(std::unique_ptr<ResultEffects> effects,
 }
 
 void CommitLine::Run() {
+  pthread_setname_np(pthread_self(), "result-commit");
   std::vector<Group> groups;
   while (true) {
     {

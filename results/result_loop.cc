@@ -1,5 +1,7 @@
 #include "results/result_loop.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -43,6 +45,7 @@ void ResultLoop::Stop(const absl::Status& status) {
 }
 
 void ResultLoop::Run() {
+  pthread_setname_np(pthread_self(), "result-core");
   std::vector<ResultCommand> commands;
   absl::Duration next_wake = absl::InfiniteDuration();
   while (true) {

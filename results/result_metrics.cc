@@ -1,47 +1,20 @@
 #include "results/result_metrics.h"
 
-#include <prometheus/counter.h>
-#include <prometheus/gauge.h>
-#include <prometheus/histogram.h>
-#include <prometheus/registry.h>
+#include <algorithm>
+#include <limits>
 
 #include "storage/store.h"
 
 namespace apium::results {
 namespace {
 
-prometheus::Gauge* AddGauge(prometheus::Registry* registry, const char* name,
-                            const char* help) {
-  return &prometheus::BuildGauge()
-              .Name(name)
-              .Help(help)
-              .Register(*registry)
-              .Add({});
-}
+using prometheus::MetricFamily;
+using prometheus::MetricType;
 
-prometheus::Counter* AddCounter(prometheus::Registry* registry,
-                                const char* name, const char* help) {
-  return &prometheus::BuildCounter()
-              .Name(name)
-              .Help(help)
-              .Register(*registry)
-              .Add({});
-}
-
-prometheus::Histogram* AddHistogram(
-    prometheus::Registry* registry, const char* name, const char* help,
-    const prometheus::Histogram::BucketBoundaries& bounds) {
-  return &prometheus::BuildHistogram()
-              .Name(name)
-              .Help(help)
-              .Register(*registry)
-              .Add({}, bounds);
-}
-
-prometheus::MetricFamily Value(prometheus::MetricType type, const char* name,
-                               const char* help, double value) {
+MetricFamily Value(MetricType type, const char* name, const char* help,
+                   double value) {
   prometheus::ClientMetric metric;
-  if (type == prometheus::MetricType::Counter) {
+  if (type == MetricType::Counter) {
     metric.counter.value = value;
   } else {
     metric.gauge.value = value;
@@ -51,49 +24,77 @@ prometheus::MetricFamily Value(prometheus::MetricType type, const char* name,
 
 }  // namespace
 
-ResultMetrics::ResultMetrics()
-    : registry_(std::make_shared<prometheus::Registry>()),
-      sync_seconds_(
-          AddHistogram(registry_.get(), "apium_wal_sync_seconds",
-                       "Time of a sync of the store's write-ahead log.",
-                       {0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02,
-                        0.05, 0.1, 0.2, 0.5, 1, 5})),
-      batch_size_(AddHistogram(registry_.get(), "apium_commit_batch_size",
-                               "Outcomes that one sync made durable.",
-                               {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024,
-                                2048, 4096, 8192, 16384})),
-      recorded_(AddCounter(registry_.get(), "apium_results_recorded_total",
-                           "Outcomes recorded since the start.")),
-      expired_(AddCounter(
-          registry_.get(), "apium_results_expired_total",
-          "Expired outcomes that compaction dropped since the start.")),
-      waiters_(AddGauge(registry_.get(), "apium_result_waiters",
-                        "Calls that wait for a result.")),
-      watchers_(
-          AddGauge(registry_.get(), "apium_result_watchers", "Open watches.")),
-      publishers_(AddGauge(registry_.get(), "apium_result_publishers",
-                           "Connected outboxes of brokers.")) {}
+template <size_t kBounds>
+void ResultMetrics::Observe(const std::array<double, kBounds>& bounds,
+                            double value, Histogram<kBounds>* histogram) {
+  const size_t bucket =
+      std::lower_bound(bounds.begin(), bounds.end(), value) - bounds.begin();
+  histogram->buckets[bucket].fetch_add(1, std::memory_order_relaxed);
+  histogram->sum.fetch_add(value, std::memory_order_relaxed);
+}
 
-ResultMetrics::~ResultMetrics() = default;
+template <size_t kBounds>
+MetricFamily ResultMetrics::Family(const char* name, const char* help,
+                                   const std::array<double, kBounds>& bounds,
+                                   const Histogram<kBounds>& histogram) {
+  prometheus::ClientMetric metric;
+  uint64_t count = 0;
+  for (size_t i = 0; i <= kBounds; ++i) {
+    count += histogram.buckets[i];
+    metric.histogram.bucket.push_back(
+        {.cumulative_count = count,
+         .upper_bound = i < kBounds ? bounds[i]
+                                    : std::numeric_limits<double>::infinity()});
+  }
+  metric.histogram.sample_count = count;
+  metric.histogram.sample_sum = histogram.sum;
+  return {.name = name,
+          .help = help,
+          .type = MetricType::Histogram,
+          .metric = {metric}};
+}
 
 void ResultMetrics::ObserveCommit(absl::Duration sync_time, size_t outcomes) {
-  sync_seconds_->Observe(absl::ToDoubleSeconds(sync_time));
+  Observe(kSyncSecondsBounds, absl::ToDoubleSeconds(sync_time), &sync_seconds_);
   if (outcomes > 0) {
-    batch_size_->Observe(static_cast<double>(outcomes));
-    recorded_->Increment(static_cast<double>(outcomes));
+    Observe(kBatchSizeBounds, static_cast<double>(outcomes), &batch_size_);
+    recorded_.fetch_add(outcomes, std::memory_order_relaxed);
   }
 }
 
 void ResultMetrics::ShowCounts(const Counts& counts) {
-  waiters_->Set(static_cast<double>(counts.waiters));
-  watchers_->Set(static_cast<double>(counts.watchers));
-  publishers_->Set(static_cast<double>(counts.publishers));
+  waiters_ = counts.waiters;
+  watchers_ = counts.watchers;
+  publishers_ = counts.publishers;
 }
 
-void ResultMetrics::CountExpired() { expired_->Increment(); }
+void ResultMetrics::CountExpired() {
+  expired_.fetch_add(1, std::memory_order_relaxed);
+}
 
-std::vector<prometheus::MetricFamily> ResultMetrics::Collect() const {
-  return registry_->Collect();
+std::vector<MetricFamily> ResultMetrics::Collect() const {
+  const auto value = [](MetricType type, const char* name, const char* help,
+                        uint64_t count) {
+    return Value(type, name, help, static_cast<double>(count));
+  };
+  return {
+      Family("apium_wal_sync_seconds",
+             "Time of a sync of the store's write-ahead log.",
+             kSyncSecondsBounds, sync_seconds_),
+      Family("apium_commit_batch_size", "Outcomes that one sync made durable.",
+             kBatchSizeBounds, batch_size_),
+      value(MetricType::Counter, "apium_results_recorded_total",
+            "Outcomes recorded since the start.", recorded_),
+      value(MetricType::Counter, "apium_results_expired_total",
+            "Expired outcomes that compaction dropped since the start.",
+            expired_),
+      value(MetricType::Gauge, "apium_result_waiters",
+            "Calls that wait for a result.", waiters_),
+      value(MetricType::Gauge, "apium_result_watchers", "Open watches.",
+            watchers_),
+      value(MetricType::Gauge, "apium_result_publishers",
+            "Connected outboxes of brokers.", publishers_),
+  };
 }
 
 std::vector<prometheus::MetricFamily> StoreMetrics::Collect() const {
