@@ -38,11 +38,6 @@ inline constexpr size_t kLabelsMax = 64;
 inline constexpr size_t kLabelValueBytesMax = 256;
 // content_type and content_encoding: a media type with parameters.
 inline constexpr size_t kContentTypeBytesMax = 256;
-// What a worker may say about a failure: the type of the error, its message,
-// its stack trace.
-inline constexpr size_t kErrorTypeBytesMax = 256;
-inline constexpr size_t kErrorMessageBytesMax = 16 * 1024;
-inline constexpr size_t kErrorTraceBytesMax = 64 * 1024;
 
 // --- Lists ---
 
@@ -51,42 +46,22 @@ inline constexpr int kPageSizeMax = 1000;
 
 // --- Tasks ---
 
-// A task without a priority is in the middle, so that both more and less urgent
-// ones can be told.
-inline constexpr uint32_t kPriorityDefault = 128;
 inline constexpr uint32_t kPriorityMax = 255;
 // How far ahead an ETA, a delay or an expiry may be: further is a mistake in
 // units.
 inline constexpr absl::Duration kEtaAheadMax = absl::Hours(24 * 3660);
-// Deliveries of one task, first included.
-inline constexpr uint32_t kAttemptsDefault = 4;
+// Failures of one task before it ends.
 inline constexpr uint32_t kAttemptsMax = 1'000'000;
-// Deliveries that ended with the worker gone, before the task is set aside: it
-// may be the task that kills workers.
-inline constexpr uint32_t kWorkerLossesDefault = 5;
-// Back-off between attempts.
-inline constexpr absl::Duration kRetryInitialDefault = absl::Seconds(1);
-inline constexpr absl::Duration kRetryMaxDefault = absl::Minutes(10);
-inline constexpr absl::Duration kRetryDelayMax = absl::Hours(24 * 31);
-inline constexpr double kRetryMultiplierDefault = 2.0;
+// Growth of the back-off between attempts.
 inline constexpr double kRetryMultiplierMax = 100.0;
-inline constexpr double kRetryJitterDefault = 0.2;
 
 // --- Leases and the worker stream ---
 
-// A lease that is not extended by a heartbeat ends after this: long enough for
-// a worker to be restarted, short enough for a task not to hang on a dead host.
-inline constexpr absl::Duration kLeaseDefault = absl::Seconds(30);
+// How long a lease may live without a sign of life.
 inline constexpr absl::Duration kLeaseMin = absl::Seconds(1);
 inline constexpr absl::Duration kLeaseMax = absl::Hours(12);
 // A third of the lease: two heartbeats may be lost.
 inline constexpr absl::Duration kHeartbeatDefault = absl::Seconds(10);
-inline constexpr absl::Duration kHeartbeatMin = absl::Milliseconds(200);
-// How long a worker that lost its stream keeps its leases: a reconnect with
-// back-off fits.
-inline constexpr absl::Duration kReattachGraceDefault = absl::Seconds(20);
-// Credit of one worker: free slots plus prefetch.
-inline constexpr uint32_t kCreditMax = 65536;
 inline constexpr uint32_t kSlotsMax = 65536;
 // Queues and task types that one worker may name.
 inline constexpr size_t kWorkerQueuesMax = 1000;
@@ -96,8 +71,6 @@ inline constexpr size_t kWorkerTaskTypesMax = 10'000;
 
 inline constexpr absl::Duration kResultTtlDefault = absl::Hours(24);
 inline constexpr absl::Duration kResultTtlMax = absl::Hours(24 * 3660);
-// The longest that a server holds a waiting call; clients ask again.
-inline constexpr absl::Duration kWaitMax = absl::Hours(1);
 
 // --- Connections ---
 
