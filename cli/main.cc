@@ -27,6 +27,8 @@ int main(int argc, char** argv) {
   // the way.
   apium::InitProcess({.service = "apium", .level = apium::LogLevel::kError});
   signal(SIGINT, OnInterrupt);
+  // As every filter: `apium task watch | head` ends with head.
+  signal(SIGPIPE, SIG_DFL);
   const char* no_color = std::getenv("NO_COLOR");
   const apium::cli::Environment environment = {
       .in = &std::cin,

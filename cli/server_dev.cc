@@ -1,6 +1,7 @@
 #include "cli/server_dev.h"
 
 #include <google/protobuf/struct.pb.h>
+#include <signal.h>
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
@@ -172,6 +173,8 @@ absl::StatusOr<int> RunDevServer(const DevFlags& flags, Session* session) {
   if (name != kDefaultNamespace)
     options.namespaces.emplace_back(kDefaultNamespace);
 
+  // A client that goes away must not end the server.
+  signal(SIGPIPE, SIG_IGN);
   ShutdownSignal shutdown;
   APIUM_ASSIGN_OR_RETURN(
       std::unique_ptr<DevServer> server,
