@@ -1,7 +1,6 @@
 #include "broker/broker_server.h"
 
 #include <grpcpp/create_channel.h>
-#include <prometheus/registry.h>
 
 #include <algorithm>
 #include <atomic>
@@ -112,8 +111,7 @@ class BrokerServer::Impl {
   explicit Impl(BrokerConfig config)
       : config_(std::move(config)),
         clock_(config_.clock != nullptr ? config_.clock : SystemClock::Get()),
-        registry_(std::make_shared<prometheus::Registry>()),
-        commit_metrics_(registry_.get()),
+        commit_metrics_(std::make_shared<CommitMetrics>()),
         grpc_metrics_(std::make_shared<GrpcServerMetrics>()),
         mailbox_(config_.mailbox) {}
 
@@ -135,8 +133,7 @@ class BrokerServer::Impl {
 
   BrokerConfig config_;
   const Clock* const clock_;
-  const std::shared_ptr<prometheus::Registry> registry_;
-  CommitMetrics commit_metrics_;
+  const std::shared_ptr<CommitMetrics> commit_metrics_;
   const std::shared_ptr<GrpcServerMetrics> grpc_metrics_;
   // Read by the store's compaction until the store is closed.
   std::atomic<uint64_t> confirmed_position_{0};
@@ -221,8 +218,8 @@ absl::Status BrokerServer::Impl::StartShard() {
         [this](uint64_t position) { shard_->ConfirmOutbox(position); });
   }
   commit_ = std::make_unique<GroupCommit>(
-      config_.commit, store_.get(), forwarder_.get(), &commit_metrics_, clock_,
-      [this](const absl::Status& status) { Fail(status); });
+      config_.commit, store_.get(), forwarder_.get(), commit_metrics_.get(),
+      clock_, [this](const absl::Status& status) { Fail(status); });
   shard_ = std::make_unique<Shard>(TurnLimits(), std::move(engine), &mailbox_,
                                    commit_.get(), clock_, &confirmed_position_);
   if (forwarder_ != nullptr) forwarder_->Start();
@@ -285,7 +282,7 @@ absl::Status BrokerServer::Impl::StartAdmin() {
   admin.listen_address = config_.http_listen_address;
   admin.service = std::string(kStoreName);
   admin.collectables = {
-      registry_, grpc_metrics_,
+      commit_metrics_, grpc_metrics_,
       std::make_shared<BrokerCollector>(&mailbox_, store_.get(),
                                         disk_guard_.get(), forwarder_.get()),
       std::make_shared<ProcessCollector>()};

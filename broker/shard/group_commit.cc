@@ -150,9 +150,7 @@ absl::Status GroupCommit::SyncAndRelease(
     const absl::Status synced = store_->Sync();
     if (!synced.ok()) return synced;
     if (metrics_ != nullptr) {
-      metrics_->ObserveSync(
-          absl::ToDoubleSeconds(clock_->Monotonic() - before));
-      metrics_->ObserveBatch(static_cast<double>(items));
+      metrics_->ObserveCommit(clock_->Monotonic() - before, items);
     }
   }
   {
