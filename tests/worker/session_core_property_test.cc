@@ -53,7 +53,7 @@ class History {
         return connected_ ? DeliverSome() : Connect();
       case 2:
       case 3:
-        if (!worker_.pool().empty()) FinishOne();
+        if (!worker_.pool().empty()) FinishSome();
         return;
       case 4:
       case 5:
@@ -147,14 +147,17 @@ class History {
     if (worker_.pool().size() > capacity_) Fail("more runs than the capacity");
   }
 
-  void FinishOne() {
-    auto it =
-        std::next(worker_.pool().begin(), random_() % worker_.pool().size());
-    const uint64_t epoch = it->first;
-    Trace(absl::StrCat("finish ", epoch));
-    worker_.Finish(epoch);
+  void FinishSome() {
+    std::vector<uint64_t> epochs;
+    for (const auto& [epoch, attempt] : worker_.pool()) {
+      if (epochs.empty() || Chance(40)) epochs.push_back(epoch);
+    }
+    Trace(absl::StrCat("finish ", epochs.size(), " from ", epochs.front()));
+    worker_.FinishTogether(epochs);
     // Only an outcome whose lease the worker was not told it lost is kept.
-    if (Claims(epoch)) held_outcomes_.insert(epoch);
+    for (uint64_t epoch : epochs) {
+      if (Claims(epoch)) held_outcomes_.insert(epoch);
+    }
   }
 
   bool Claims(uint64_t epoch) {
@@ -243,7 +246,7 @@ class History {
   void Settle() {
     for (int round = 0; round < 100 && !failed_; ++round) {
       if (!connected_) Connect();
-      while (!worker_.pool().empty()) FinishOne();
+      while (!worker_.pool().empty()) FinishSome();
       if (writing_) WriteReport();
       while (worker_.BeginReport()) {
         writing_ = true;

@@ -47,8 +47,7 @@ TEST(SessionCoreTest, PutsEverythingThatHappenedIntoOneReport) {
   h.Start(2);
   h.SetProgress(1, 0.5);
   h.SetProgress(1, 0.75);
-  h.Finish(2);
-  h.Finish(3);
+  h.FinishTogether({2, 3});
   h.Advance(kReportDelay);
   EXPECT_EQ(h.Report(), "started=1 progress=1:0.75 outcomes=2,3 credit=2");
 }

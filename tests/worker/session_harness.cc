@@ -150,13 +150,21 @@ void SessionHarness::OnProgress(const Attempt& attempt) {
 }
 
 void SessionHarness::Finish(uint64_t epoch, size_t bytes) {
-  auto it = pool_.find(epoch);
-  std::shared_ptr<Attempt> attempt = it->second;
-  pool_.erase(it);
-  attempt->mutable_outcome()->mutable_result()->set_data(
-      std::string(bytes, 'r'));
-  attempt->ForgetDelivery();
-  core_.OnFinished({attempt}, &effects_);
+  FinishTogether({epoch}, bytes);
+}
+
+void SessionHarness::FinishTogether(const std::vector<uint64_t>& epochs,
+                                    size_t bytes) {
+  std::vector<std::shared_ptr<Attempt>> attempts;
+  for (uint64_t epoch : epochs) {
+    auto it = pool_.find(epoch);
+    attempts.push_back(it->second);
+    pool_.erase(it);
+    attempts.back()->mutable_result()->set_data(std::string(bytes, 'r'));
+    attempts.back()->UseResult();
+    attempts.back()->ForgetDelivery();
+  }
+  core_.OnFinished(attempts, &effects_);
   CarryOut();
 }
 

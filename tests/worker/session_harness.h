@@ -44,6 +44,7 @@ class SessionHarness final : public AttemptOwner {
   void SetProgress(uint64_t epoch, double completed);
   // It ends with a result of `bytes` bytes.
   void Finish(uint64_t epoch, size_t bytes = 2);
+  void FinishTogether(const std::vector<uint64_t>& epochs, size_t bytes = 2);
 
   // --- Time ---
   void Advance(absl::Duration step);
