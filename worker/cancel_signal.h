@@ -18,7 +18,7 @@ namespace apium {
 enum class CancelCause : uint32_t {
   kRequested = 1,  // somebody cancelled the task
   kLeaseLost = 2,  // the attempt is no longer this worker's
-  kDraining = 4,   // the worker leaves and its grace is over
+  kDraining = 4,   // the worker leaves; it has not begun, or the grace is over
   kTimeLimit = 8,  // the soft time limit has passed
 };
 

@@ -263,9 +263,11 @@ absl::Status Worker::Impl::Drain(absl::Duration grace) {
   }
   NoteChange();
   DrainStreams();
+  constexpr std::string_view kReason = "draining";
+  // What has not begun can begin elsewhere.
+  if (pool_ != nullptr) pool_->CancelWaiting(CancelCause::kDraining, kReason);
   if (WaitFor(&Impl::AllIdle, absl::InfiniteFuture())) return absl::OkStatus();
 
-  constexpr std::string_view kReason = "draining";
   for (const auto& stream : streams_) stream->CancelAll(kReason);
   if (!WaitFor(&Impl::AllStopped, absl::Now() + kObeyTime)) {
     for (const auto& stream : streams_) stream->ReturnAll(kReason);

@@ -25,6 +25,9 @@ class Pool {
   virtual void Cancel(const std::shared_ptr<Attempt>& attempt,
                       CancelCause cause, std::string_view reason) = 0;
 
+  // The same to all attempts that wait for a slot.
+  virtual void CancelWaiting(CancelCause cause, std::string_view reason) = 0;
+
   // Attempts that run now.
   virtual uint32_t busy() const = 0;
 

@@ -127,10 +127,31 @@ void ThreadPool::Cancel(const std::shared_ptr<Attempt>& attempt,
     if (it == queue_.end()) return;
     queue_.erase(it);
   }
-  execute_(attempt.get());  // sees the cancel and does not run it
-  attempt->owner()->OnFinished({attempt});
+  Attempts cancelled = {attempt};
+  GiveBack(&cancelled);
+}
+
+void ThreadPool::CancelWaiting(CancelCause cause, std::string_view reason) {
+  Attempts cancelled;
+  {
+    absl::MutexLock lock(&mu_);
+    std::move(queue_.begin(), queue_.end(), std::back_inserter(cancelled));
+    queue_.clear();
+  }
+  for (const auto& attempt : cancelled) {
+    attempt->cancel().Cancel(cause, reason);
+  }
+  GiveBack(&cancelled);
+}
+
+void ThreadPool::GiveBack(Attempts* cancelled) {
+  const size_t count = cancelled->size();
+  for (const auto& attempt : *cancelled) {
+    execute_(attempt.get());  // sees the cancel and does not run it
+  }
+  HandOver(cancelled);
   absl::MutexLock lock(&mu_);
-  --unfinished_;
+  unfinished_ -= count;
 }
 
 uint32_t ThreadPool::busy() const {

@@ -44,6 +44,8 @@ class ThreadPool final : public Pool {
       ABSL_LOCKS_EXCLUDED(mu_);
   void Cancel(const std::shared_ptr<Attempt>& attempt, CancelCause cause,
               std::string_view reason) override ABSL_LOCKS_EXCLUDED(mu_);
+  void CancelWaiting(CancelCause cause, std::string_view reason) override
+      ABSL_LOCKS_EXCLUDED(mu_);
   uint32_t busy() const override ABSL_LOCKS_EXCLUDED(mu_);
   bool WaitIdle(absl::Duration timeout) override ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -59,6 +61,8 @@ class ThreadPool final : public Pool {
   void RunThread() ABSL_LOCKS_EXCLUDED(mu_);
   // If there is work that nobody is on the way to, wakes or makes a thread.
   void WakeOne() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Gives attempts that were cancelled before they ran back to their owners.
+  void GiveBack(Attempts* cancelled) ABSL_LOCKS_EXCLUDED(mu_);
   // Hands outcomes to their owners.
   static void HandOver(Attempts* finished);
 

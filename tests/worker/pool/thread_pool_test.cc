@@ -157,6 +157,28 @@ TEST(ThreadPoolTest, CancelEndsAWaitingAttemptAtOnce) {
   EXPECT_EQ(saw_cancel, std::set<uint64_t>{2});
 }
 
+TEST(ThreadPoolTest, CancelWaitingLeavesWhatRuns) {
+  Collector collector;
+  absl::Notification running;
+  absl::Notification release;
+  ThreadPool pool(1, [&](Attempt* attempt) {
+    EXPECT_EQ(attempt->cancel().IsCancelled(), attempt->epoch() != 1);
+    if (attempt->epoch() != 1) return;
+    running.Notify();
+    release.WaitForNotification();
+  });
+  auto attempts = Attempts(&collector, 1, 4);
+  pool.Run(&attempts);
+  running.WaitForNotification();
+  pool.CancelWaiting(CancelCause::kDraining, "draining");
+  ASSERT_TRUE(collector.AwaitTotal(3));
+  EXPECT_EQ(collector.counts().count(1), 0u);
+  EXPECT_FALSE(pool.WaitIdle(absl::ZeroDuration()));
+  release.Notify();
+  ASSERT_TRUE(collector.AwaitTotal(4));
+  EXPECT_TRUE(pool.WaitIdle(kPatience));
+}
+
 TEST(ThreadPoolTest, CancelReachesARunningAttempt) {
   Collector collector;
   absl::Notification running;
