@@ -3,6 +3,7 @@
 import ctypes
 import json
 import os
+import tempfile
 import unittest
 
 import grpc
@@ -36,11 +37,11 @@ def free_bytes(path):
 
 
 class Ballast:
-    """A file that fills the disk but for so many bytes."""
+    """A file that fills the disk but for so many bytes: before a store opens, or it has set a whole log aside."""
 
     def __init__(self, disk, leave):
-        self._path = os.path.join(disk, "ballast")
-        with open(self._path, "wb") as file:
+        with tempfile.NamedTemporaryFile(dir=disk, delete=False) as file:
+            self._path = file.name
             os.posix_fallocate(file.fileno(), 0, free_bytes(disk) - leave)
 
     def drop(self):
@@ -118,10 +119,10 @@ class FullDiskTest(unittest.TestCase):
 
     def test_the_broker_ends_and_comes_back_with_all_that_it_acknowledged(self):
         data = os.path.join(self.disk, "broker")
+        ballast = Ballast(self.disk, leave=8 * MIB)
         broker = Server("broker", data=data, min_free_disk=0)
         stranger = Stranger(broker.address)
         tasks = stranger.service("apium.v1.TaskService")
-        ballast = Ballast(self.disk, leave=4 * MIB)
         accepted = []
         with self.assertRaises(grpc.RpcError) as raised:
             while len(accepted) < 1000:
@@ -136,7 +137,10 @@ class FullDiskTest(unittest.TestCase):
         self.assertIn(data, errors[0])
         self.assertGreater(len(accepted), 0)
 
+        # What the store had set aside and not used is free again.
+        rest = Ballast(self.disk, leave=0)
         self.assert_refuses_to_start("broker", data)
+        rest.drop()
         ballast.drop()
         with Server("broker", data=data, min_free_disk=0) as broker:
             stranger = Stranger(broker.address)
@@ -149,15 +153,14 @@ class FullDiskTest(unittest.TestCase):
 
     def test_the_broker_works_on_while_the_disk_of_the_results_is_full(self):
         data = os.path.join(self.disk, "results")
+        ballast = Ballast(self.disk, leave=8 * MIB)
         results = Server("results", data=data)
         address = results.address
         with Server("broker", data=new_folder("broker"), results=address) as broker:
             stranger = Stranger(broker.address)
             tasks = stranger.service("apium.v1.TaskService")
             with Server("worker", broker=broker.address):
-                ballast = Ballast(self.disk, leave=2 * MIB)
                 ids = []
-                # More than the log that the store has set aside.
                 while results.process.poll() is None and len(ids) < 1000:
                     payload = {"data": b"%03d" % len(ids) * PIECE}
                     ids.append(tasks.SubmitTask(spec={"type": "apium.echo", "payload": payload}).task_id)
