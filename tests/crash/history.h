@@ -8,8 +8,6 @@
 #ifndef APIUM_TESTS_CRASH_HISTORY_H_
 #define APIUM_TESTS_CRASH_HISTORY_H_
 
-#include <sys/types.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -60,7 +58,7 @@ struct ExecutionRecord {
   std::string task_id;
   uint32_t attempt = 0;
   uint64_t epoch = 0;
-  pid_t worker_pid = 0;
+  std::string worker;  // see KillRecord
   // Of this run alone; part of what it returns, whether result or failure.
   std::string token;
   Moment start;
@@ -74,7 +72,9 @@ enum class ProcessKind { kBroker, kResults, kWorker, kBuiltinWorker };
 // The end of one process by SIGKILL.
 struct KillRecord {
   ProcessKind kind = ProcessKind::kBroker;
-  pid_t pid = 0;
+  // Name and number of its start, as "worker-1.17": the kernel gives the number
+  // of a dead process to a new one.
+  std::string process;
   size_t round = 0;  // of the nemesis; processes of one round die together
   Moment sent;
   Moment dead;  // the kernel has taken the process away

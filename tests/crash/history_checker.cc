@@ -82,7 +82,8 @@ class Checker {
 };
 
 void Checker::Index() {
-  for (const KillRecord& kill : history_.kills) deaths_[kill.pid] = kill.dead;
+  for (const KillRecord& kill : history_.kills)
+    deaths_[kill.process] = kill.dead;
   for (const SubmitRecord& submit : history_.submits) {
     Task(submit.spec.task_id()).submits.push_back(&submit);
   }
@@ -140,7 +141,7 @@ void Checker::Count(const TaskHistory& task) {
   bool orphaned = false;
   for (const ExecutionRecord* execution : task.executions) {
     activity.redeliveries += orphaned;
-    orphaned = deaths_.contains(execution->worker_pid) &&
+    orphaned = deaths_.contains(execution->worker) &&
                execution->end == ExecutionRecord::End::kNone;
   }
   const v1::TaskOutcome* outcome = task.Outcome();

@@ -51,7 +51,7 @@ class HistoryCheckerTest : public ::testing::Test {
     execution.task_id = id;
     execution.attempt = attempt;
     execution.epoch = epoch;
-    execution.worker_pid = 100;
+    execution.worker = "w.1";
     execution.token = StrCat("100/", epoch, "/1");
     execution.start = At(begin);
     execution.start_time = WallAt(begin);
@@ -60,9 +60,10 @@ class HistoryCheckerTest : public ::testing::Test {
     return execution;
   }
 
-  void Kill(ProcessKind kind, pid_t pid, int second, size_t round = 0) {
+  void Kill(ProcessKind kind, const std::string& process, int second,
+            size_t round = 0) {
     history_.kills.push_back({.kind = kind,
-                              .pid = pid,
+                              .process = process,
                               .round = round,
                               .sent = At(second),
                               .dead = At(second),
@@ -142,8 +143,8 @@ TEST_F(HistoryCheckerTest, ARunInOrderHasNoViolation) {
 
 TEST_F(HistoryCheckerTest, ATaskMayRunAgainAfterItsWorkerWasKilled) {
   Submit("a");
-  Execute("a", 1, 1, 2, 0, End::kNone).worker_pid = 99;
-  Kill(ProcessKind::kWorker, 99, 5);
+  Execute("a", 1, 1, 2, 0, End::kNone).worker = "w.0";
+  Kill(ProcessKind::kWorker, "w.0", 5);
   Execute("a", 2, 2, 6, 7);
   v1::TaskOutcome outcome = Succeeded("a", 2, 2, 8);
   outcome.set_lost_leases(1);
@@ -181,7 +182,7 @@ TEST_F(HistoryCheckerTest, TheSameSubmitTwiceIsOneTask) {
 
 TEST_F(HistoryCheckerTest, AnOutcomeThatOutlivedAKillOfTheBrokerIsCounted) {
   RunOne("a", 1);
-  Kill(ProcessKind::kBroker, 7, 3);
+  Kill(ProcessKind::kBroker, "p.7", 3);
   EXPECT_EQ(Check({}, history_).activity.resumed, 1u);
 }
 
@@ -336,8 +337,8 @@ TEST_F(HistoryCheckerTest, TwoExecutionsOfATaskDoNotOverlap) {
 
 TEST_F(HistoryCheckerTest, AnExecutionLastsUntilItsWorkerIsKilled) {
   Submit("a");
-  Execute("a", 1, 1, 2, 0, End::kNone).worker_pid = 99;
-  Kill(ProcessKind::kWorker, 99, 5);
+  Execute("a", 1, 1, 2, 0, End::kNone).worker = "w.0";
+  Kill(ProcessKind::kWorker, "w.0", 5);
   Execute("a", 2, 2, 4, 6);
   v1::TaskOutcome outcome = Succeeded("a", 2, 2, 7);
   outcome.set_lost_leases(1);
@@ -440,8 +441,8 @@ TEST_F(HistoryCheckerTest, AFailureIsCountedOnce) {
 
 TEST_F(HistoryCheckerTest, ALostExecutionIsCounted) {
   Submit("a");
-  Execute("a", 1, 1, 2, 0, End::kNone).worker_pid = 99;
-  Kill(ProcessKind::kWorker, 99, 3);
+  Execute("a", 1, 1, 2, 0, End::kNone).worker = "w.0";
+  Kill(ProcessKind::kWorker, "w.0", 3);
   Execute("a", 2, 2, 4, 5);
   Publish(Succeeded("a", 2, 2, 6));
   EXPECT_THAT(BrokenRules(), ElementsAre(Rule::kMiscounted));
@@ -520,9 +521,9 @@ TEST_F(HistoryCheckerTest, AMishapIsAViolation) {
 
 TEST_F(HistoryCheckerTest, TooLittleActivityIsAViolation) {
   RunOne("a", 1);
-  Kill(ProcessKind::kBroker, 1, 9, 1);
-  Kill(ProcessKind::kResults, 2, 9, 1);
-  Kill(ProcessKind::kWorker, 3, 9, 1);
+  Kill(ProcessKind::kBroker, "p.1", 9, 1);
+  Kill(ProcessKind::kResults, "p.2", 9, 1);
+  Kill(ProcessKind::kWorker, "p.3", 9, 1);
   options_.required = {.accepted = 1,
                        .kill_rounds = 1,
                        .rounds_of_all = 1,

@@ -40,7 +40,7 @@ End EndNamed(std::string_view name) {
 // Executions by token, in the order of their starts.
 class Parser {
  public:
-  explicit Parser(pid_t pid) : pid_(pid) {}
+  explicit Parser(const std::string& worker) : worker_(worker) {}
 
   bool TakeLine(const std::string& line) {
     std::istringstream words(line);
@@ -62,7 +62,7 @@ class Parser {
     *words >> execution.task_id >> execution.attempt >> execution.epoch >>
         execution.token >> monotonic >> wall;
     if (words->fail() || places_.contains(execution.token)) return false;
-    execution.worker_pid = pid_;
+    execution.worker = worker_;
     execution.start = absl::Nanoseconds(monotonic);
     execution.start_time = absl::FromUnixNanos(wall);
     places_[execution.token] = executions_.size();
@@ -83,7 +83,7 @@ class Parser {
     return execution.end != End::kNone;
   }
 
-  const pid_t pid_;
+  const std::string worker_;
   std::vector<ExecutionRecord> executions_;
   std::map<std::string, size_t> places_;
 };
@@ -121,15 +121,15 @@ void HistoryWriter::Append(std::string_view line) {
 }
 
 absl::StatusOr<std::vector<ExecutionRecord>> ParseHistory(
-    std::string_view content, pid_t pid) {
-  Parser parser(pid);
+    std::string_view content, const std::string& worker) {
+  Parser parser(worker);
   size_t begin = 0;
   for (size_t end = content.find('\n'); end != std::string_view::npos;
        end = content.find('\n', begin)) {
     const std::string line(content.substr(begin, end - begin));
     if (!parser.TakeLine(line)) {
       return absl::InvalidArgumentError(
-          StrCat("history of worker ", pid, ": \"", line, "\""));
+          StrCat("history of ", worker, ": \"", line, "\""));
     }
     begin = end + 1;
   }
@@ -137,11 +137,11 @@ absl::StatusOr<std::vector<ExecutionRecord>> ParseHistory(
 }
 
 absl::StatusOr<std::vector<ExecutionRecord>> ReadHistoryFile(
-    const std::string& path, pid_t pid) {
+    const std::string& path, const std::string& worker) {
   std::ifstream file(path);
   std::ostringstream content;
   if (file.is_open()) content << file.rdbuf();
-  return ParseHistory(content.str(), pid);
+  return ParseHistory(content.str(), worker);
 }
 
 }  // namespace apium::crash

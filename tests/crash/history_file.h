@@ -7,8 +7,6 @@
 #ifndef APIUM_TESTS_CRASH_HISTORY_FILE_H_
 #define APIUM_TESTS_CRASH_HISTORY_FILE_H_
 
-#include <sys/types.h>
-
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,16 +35,16 @@ class HistoryWriter {
   const int file_;
 };
 
-// The executions in `content`, which the worker `pid` wrote. A last line
+// The executions in `content`, which `worker` wrote. A last line
 // without its end is none: the worker died while it wrote it, before what it
 // tells of. INVALID_ARGUMENT names a line that is wrong.
 absl::StatusOr<std::vector<ExecutionRecord>> ParseHistory(
-    std::string_view content, pid_t pid);
+    std::string_view content, const std::string& worker);
 
 // The same of a file; empty if it does not exist, because the worker died
 // first.
 absl::StatusOr<std::vector<ExecutionRecord>> ReadHistoryFile(
-    const std::string& path, pid_t pid);
+    const std::string& path, const std::string& worker);
 
 }  // namespace apium::crash
 

@@ -25,14 +25,14 @@ TEST(HistoryFileTest, ReadsBackWhatAWorkerWrote) {
     writer.Start(&second);
     writer.End(ExecutionRecord::End::kFailed, &first);
   }
-  const auto executions = ReadHistoryFile(path, 9);
+  const auto executions = ReadHistoryFile(path, "w.1");
   APIUM_ASSERT_OK(executions);
   ASSERT_THAT(*executions, SizeIs(2));
   const ExecutionRecord& read = executions->at(0);
   EXPECT_EQ(read.task_id, "a");
   EXPECT_EQ(read.attempt, 2u);
   EXPECT_EQ(read.epoch, 7u);
-  EXPECT_EQ(read.worker_pid, 9);
+  EXPECT_EQ(read.worker, "w.1");
   EXPECT_EQ(read.token, "9/7/1");
   EXPECT_EQ(read.start, first.start);
   EXPECT_EQ(read.start_time, first.start_time);
@@ -43,29 +43,30 @@ TEST(HistoryFileTest, ReadsBackWhatAWorkerWrote) {
 }
 
 TEST(HistoryFileTest, AWorkerThatDiedBeforeItsFirstTaskHasNoHistory) {
-  EXPECT_THAT(ReadHistoryFile(StrCat(::testing::TempDir(), "/none"), 9),
+  EXPECT_THAT(ReadHistoryFile(StrCat(::testing::TempDir(), "/none"), "w.1"),
               IsOkAndHolds(IsEmpty()));
 }
 
 TEST(HistoryFileTest, ALastLineThatWasCutShortIsLeftOut) {
-  EXPECT_THAT(ParseHistory("start a 1 1 t 5 6\nend t succ", 9),
+  EXPECT_THAT(ParseHistory("start a 1 1 t 5 6\nend t succ", "w.1"),
               IsOkAndHolds(SizeIs(1)));
-  EXPECT_THAT(ParseHistory("start a 1 1 t 5", 9), IsOkAndHolds(IsEmpty()));
+  EXPECT_THAT(ParseHistory("start a 1 1 t 5", "w.1"), IsOkAndHolds(IsEmpty()));
 }
 
 TEST(HistoryFileTest, ALineThatIsWrongIsAnError) {
   for (const char* line :
        {"begin a", "start a 1 1 t 5", "start a x 1 t 5 6", "end t succeeded 7",
         "start a 1 1 t 5 6\nend t died 7", ""}) {
-    EXPECT_THAT(ParseHistory(StrCat(line, "\n"), 9),
+    EXPECT_THAT(ParseHistory(StrCat(line, "\n"), "w.1"),
                 StatusIs(absl::StatusCode::kInvalidArgument,
-                         HasSubstr("history of worker 9")))
+                         HasSubstr("history of w.1")))
         << line;
   }
 }
 
 TEST(HistoryFileTest, TwoStartsWithOneTokenAreAnError) {
-  EXPECT_FALSE(ParseHistory("start a 1 1 t 5 6\nstart b 1 2 t 5 6\n", 9).ok());
+  EXPECT_FALSE(
+      ParseHistory("start a 1 1 t 5 6\nstart b 1 2 t 5 6\n", "w.1").ok());
 }
 
 }  // namespace

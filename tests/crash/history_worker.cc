@@ -35,7 +35,6 @@ class HistoryTask {
     ExecutionRecord execution{.task_id = context.task_id(),
                               .attempt = context.attempt(),
                               .epoch = context.epoch(),
-                              .worker_pid = getpid(),
                               .token = NewToken(context.epoch())};
     history_.Start(&execution);
     const bool cancelled =

@@ -120,9 +120,12 @@ absl::Status Platform::MakeQueues() {
   return absl::OkStatus();
 }
 
+std::string Platform::NameOf(const Process& process) {
+  return StrCat(process.name, ".", process.starts);
+}
+
 std::string Platform::PortFile(const Process& process) const {
-  return StrCat(options_.folder, "/", process.name, ".", process.starts,
-                ".port");
+  return StrCat(options_.folder, "/", NameOf(process), ".port");
 }
 
 absl::Status Platform::StartProcess(Process* process) {
@@ -133,15 +136,14 @@ absl::Status Platform::StartProcess(Process* process) {
       .output_file = StrCat(options_.folder, "/", process->name, ".log")};
   std::string history;
   if (process->kind == ProcessKind::kWorker) {
-    history = StrCat(options_.folder, "/", process->name, ".", process->starts,
-                     ".history");
+    history = StrCat(options_.folder, "/", NameOf(*process), ".history");
     child.arguments.push_back(StrCat("--history=", history));
   } else {
     child.arguments.push_back(StrCat("--port-file=", PortFile(*process)));
   }
   APIUM_ASSIGN_OR_RETURN(process->child, ChildProcess::Start(child));
   if (!history.empty()) {
-    histories_.push_back({std::move(history), process->child->pid()});
+    histories_.push_back({std::move(history), NameOf(*process)});
   }
   return absl::OkStatus();
 }
@@ -183,7 +185,7 @@ void Platform::Kill(const std::vector<size_t>& processes, size_t round) {
     Process& process = processes_[place];
     process.child->Wait();
     kills_.push_back({.kind = process.kind,
-                      .pid = process.child->pid(),
+                      .process = NameOf(process),
                       .round = round,
                       .sent = sent,
                       .dead = MonotonicNow(),
@@ -206,7 +208,7 @@ absl::StatusOr<std::vector<ExecutionRecord>> Platform::ReadExecutions() const {
   std::vector<ExecutionRecord> executions;
   for (const HistoryFile& file : histories_) {
     APIUM_ASSIGN_OR_RETURN(std::vector<ExecutionRecord> read,
-                           ReadHistoryFile(file.path, file.pid));
+                           ReadHistoryFile(file.path, file.worker));
     executions.insert(executions.end(), read.begin(), read.end());
   }
   return executions;

@@ -72,7 +72,7 @@ class Platform {
   };
   struct HistoryFile {
     std::string path;
-    pid_t pid = 0;
+    std::string worker;
   };
 
   explicit Platform(PlatformOptions options);
@@ -80,6 +80,8 @@ class Platform {
   absl::Status MakeQueues();
   absl::Status StartProcess(Process* process);
   std::string PortFile(const Process& process) const;
+  // As in KillRecord.
+  static std::string NameOf(const Process& process);
 
   const PlatformOptions options_;
   std::string broker_address_;

@@ -33,7 +33,7 @@ absl::Duration ToDuration(const google::protobuf::Duration& duration) {
 
 std::string Show(const ExecutionRecord& execution) {
   return StrCat("attempt ", execution.attempt, ", epoch ", execution.epoch,
-                ", worker ", execution.worker_pid, ", token ", execution.token);
+                ", ", execution.worker, ", token ", execution.token);
 }
 
 std::string Show(const v1::TaskOutcome& outcome) {
@@ -327,7 +327,7 @@ void TaskRules::CheckCounts(const v1::TaskOutcome& outcome) {
   for (const ExecutionRecord* execution : task_.executions) {
     failed += execution->end == ExecutionRecord::End::kFailed;
     killed += execution->end == ExecutionRecord::End::kNone &&
-              deaths_.contains(execution->worker_pid);
+              deaths_.contains(execution->worker);
     attempt = std::max(attempt, execution->attempt);
   }
   const auto miscounted = [&](auto... what) {
@@ -376,7 +376,7 @@ const v1::TaskOutcome* TaskHistory::Outcome() const {
 
 Moment EndOf(const ExecutionRecord& execution, const Deaths& deaths) {
   if (execution.end != ExecutionRecord::End::kNone) return execution.end_moment;
-  const auto death = deaths.find(execution.worker_pid);
+  const auto death = deaths.find(execution.worker);
   return death == deaths.end() ? absl::InfiniteDuration() : death->second;
 }
 

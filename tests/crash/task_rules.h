@@ -31,7 +31,7 @@ struct TaskHistory {
 };
 
 // When executions that never ended were over: the deaths of their workers.
-using Deaths = std::map<pid_t, Moment>;
+using Deaths = std::map<std::string, Moment>;
 
 // The end of the execution; infinite if nothing ended it.
 Moment EndOf(const ExecutionRecord& execution, const Deaths& deaths);
