@@ -18,16 +18,17 @@ void PublisherTable::Restore(std::string shard_id,
 
 void PublisherTable::Begin(CallId stream, const std::string& shard_id,
                            ResultEffects* effects) {
-  Shard& shard = shards_[shard_id];
-  if (shard.stream.has_value()) {
-    Refuse(*shard.stream,
+  auto known = shards_.find(shard_id);
+  if (known != shards_.end() && known->second.stream.has_value()) {
+    // May take the shard out of the table, if nothing of it is confirmed.
+    Refuse(*known->second.stream,
            WithReason(absl::FailedPreconditionError(absl::StrCat(
                           "a newer stream publishes the outbox of shard ",
                           QuoteForMessage(shard_id))),
                       reason::kPublisherReplaced),
            effects);
   }
-  shard.stream = stream;
+  shards_[shard_id].stream = stream;
   Stream& added = streams_[stream];
   added.shard_id = shard_id;
   added.messages_done = 1;

@@ -103,6 +103,9 @@ void PublishStream::OnDone() {
     mailbox_->Push(PublishEnd{.stream = id_}).IgnoreError();
   }
   const std::shared_ptr<PublishStream> self = std::move(self_);
+  // gRPC comes here after every other reaction has ended. The lock says so to
+  // those who cannot look into gRPC.
+  absl::MutexLock lock(&mu_);
 }
 
 void PublishStream::OnConfirmation(const Confirmation& confirmation) {

@@ -48,6 +48,9 @@ void WatchStream::OnDone() {
   table_->Take(id_);
   mailbox_->Push(WatchEnd{.stream = id_}).IgnoreError();
   const std::shared_ptr<WatchStream> self = std::move(self_);
+  // gRPC comes here after every other reaction has ended. The lock says so to
+  // those who cannot look into gRPC.
+  absl::MutexLock lock(&mu_);
 }
 
 void WatchStream::OnPush(WatchPush push) {

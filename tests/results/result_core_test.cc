@@ -132,6 +132,24 @@ TEST(ResultCoreTest, NewestStreamOfAShardWins) {
   EXPECT_EQ(h.Step(), "reply 3: [new a]\n");
 }
 
+TEST(ResultCoreTest, EachNewerStreamReplacesTheOneBeforeOnANewShardToo) {
+  CoreHarness h;
+  h.Hello(1, "s1");
+  h.Step();
+  h.Hello(2, "s1");
+  EXPECT_EQ(h.Step(),
+            "confirm 2: 0 (1 done)\n"
+            "end 1: FAILED_PRECONDITION / PUBLISHER_REPLACED\n");
+  h.Hello(3, "s1");
+  h.Publish(2, 1, {Outcome("old")});
+  h.Publish(3, 1, {Outcome("new")});
+  EXPECT_EQ(h.Step(),
+            "confirm 3: 1 (2 done)\n"
+            "end 2: FAILED_PRECONDITION / PUBLISHER_REPLACED\n");
+  h.List(4);
+  EXPECT_EQ(h.Step(), "reply 4: [new]\n");
+}
+
 TEST(ResultCoreTest, EndOfAReplacedStreamDoesNotEndItsSuccessor) {
   CoreHarness h;
   h.Hello(1, "s1");
