@@ -209,7 +209,7 @@ void BrokerStream::OnReadsEnded() {
 }
 
 void BrokerStream::OnCallDone(const absl::Status& call_status) {
-  std::unique_ptr<Call> call;  // destroyed last: this runs on it
+  std::unique_ptr<Call> call;
   SessionEffects effects;
   absl::Status status;
   absl::Duration delay;
@@ -246,9 +246,13 @@ void BrokerStream::OnCallDone(const absl::Status& call_status) {
   CarryOut(&effects);
   WakeBy(wake);
   options_.changed();
+  {
+    absl::MutexLock lock(&mu_);
+    call = std::move(call_);
+  }
+  call.reset();  // this ran on it
   // Only now: Close waits for this, and the stream may be gone right after.
   absl::MutexLock lock(&mu_);
-  call = std::move(call_);
   state_ = closing_ ? State::kClosed : State::kWaiting;
 }
 
