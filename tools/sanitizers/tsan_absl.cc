@@ -1,4 +1,4 @@
-// Tells ThreadSanitizer about Abseil's synchronization.
+// Tells ThreadSanitizer about Abseil's synchronization and shared statuses.
 //
 // Debian's libabsl_synchronization.so is not instrumented, so TSan sees neither
 // its atomics nor its futexes and would report everything that an absl::Mutex
@@ -11,6 +11,9 @@
 // unlocks. That thread holds the mutex then, but has already declared its
 // release, so reads within Abseil's functions are not recorded.
 
+#include <cstdint>
+
+#include "absl/status/status.h"
 #include "absl/synchronization/blocking_counter.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
@@ -229,6 +232,15 @@ void BlockingCounter::Wait() {
   APIUM_SYMBOL(APIUM_ABSL_PREFIX "15BlockingCounter4WaitEv");
   apium::CallSymbol<void>(symbol, this);
   __tsan_acquire(this);
+}
+
+// Copies of a status share what they say, and the last one to go deletes it.
+void Status::UnrefNonInlined(uintptr_t rep) {
+  APIUM_SYMBOL(APIUM_ABSL_PREFIX "6Status15UnrefNonInlinedEm");
+  void* const shared = reinterpret_cast<void*>(rep);
+  __tsan_release(shared);
+  __tsan_acquire(shared);
+  apium::CallSymbol<void>(symbol, rep);
 }
 
 ABSL_NAMESPACE_END
