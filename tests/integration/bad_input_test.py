@@ -5,6 +5,7 @@ import unittest
 import grpc
 
 from tests.integration.platform_case import PlatformCase, state_name
+from tests.integration.servers import Server
 from tests.integration.stranger import CALL_SECONDS
 
 KEPT_PAYLOAD = b"submitted before all the nonsense"
@@ -17,6 +18,20 @@ class BadInputTest(PlatformCase):
     def setUpClass(cls):
         super().setUpClass()
         cls.kept = cls.tasks.SubmitTask(spec={"type": "nobody.runs.it", "payload": {"data": KEPT_PAYLOAD}}).task_id
+
+    @classmethod
+    def tearDownClass(cls):
+        """What was stored is also found by the next start."""
+        before = cls.queues.GetQueue(name="default").queue.counts
+        cls.at_broker.close()
+        cls.broker.kill()
+        cls.broker = Server("broker", data=cls.data["broker"], results=cls.results.address)
+        cls.connect()
+        task = cls.tasks.GetTask(task_id=cls.kept).task
+        assert task.spec.payload.data == KEPT_PAYLOAD, task
+        after = cls.queues.GetQueue(name="default").queue.counts
+        assert (after.ready, after.scheduled) == (before.ready, before.scheduled), after
+        super().tearDownClass()
 
     def tearDown(self):
         """Whatever the test did: both services still answer, and what was stored is as it was."""
