@@ -24,8 +24,9 @@ namespace {
 constexpr char kLastTask[] = "last-task";
 // One read; the servers are up, or will not be.
 constexpr absl::Duration kCallDeadlineMax = absl::Seconds(10);
-// For the outcome of a task that has ended to come to the result service.
-constexpr absl::Duration kForwardTimeout = absl::Seconds(10);
+// For the outcome of a task that has ended to come to the result service, whose
+// many deaths have taught the broker to dial it again only after seconds.
+constexpr absl::Duration kForwardTimeout = absl::Minutes(1);
 constexpr size_t kReaders = 8;
 
 std::shared_ptr<Connection> Connect(const std::string& address,
