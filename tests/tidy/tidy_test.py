@@ -106,6 +106,8 @@ class TidyTest(unittest.TestCase):
         findings = []
         for path in source_tree.files(".h"):
             findings += source_tree.matches(path, source_tree.code(path), r"^using namespace\b")
+            if path.startswith("tools/sanitizers/include/"):
+                continue  # stands in for a system header, whose path it must have
             guard = "APIUM_" + re.sub(r"[^A-Z0-9]", "_", path.upper()) + "_"
             if f"#ifndef {guard}\n#define {guard}\n" not in source_tree.text(path):
                 findings.append(f"{path}: wants the include guard {guard}")
