@@ -90,6 +90,7 @@ class StreamSession::Wire final
 
   bool writing = true;  // `open` is the first write
   bool reads_ended = false;
+  bool half_closed = false;
 
  private:
   StreamSession* const session_;
@@ -189,9 +190,10 @@ absl::Status StreamSession::Finish(absl::Time deadline) {
       }
     }
     if (!gave_up_.ok()) return gave_up_;
-    if (wire_ != nullptr && !wire_->reads_ended) {
+    if (wire_ != nullptr && !wire_->reads_ended && !wire_->half_closed) {
       wire = wire_;
       wire->writing = true;
+      wire->half_closed = true;
     }
   }
   if (wire != nullptr) wire->StartWritesDone();

@@ -172,11 +172,10 @@ void WorkerSession::Flush() {
 }
 
 void WorkerSession::MarkOversized() {
-  const auto forget = [this](uint64_t epoch) {
-    const auto it =
-        std::find(oversized_epochs_.begin(), oversized_epochs_.end(), epoch);
-    if (it == oversized_epochs_.end()) return false;
-    oversized_epochs_.erase(it);
+  const auto forget = [epochs = &oversized_epochs_](uint64_t epoch) {
+    const auto it = std::find(epochs->begin(), epochs->end(), epoch);
+    if (it == epochs->end()) return false;
+    epochs->erase(it);
     return true;
   };
   for (WorkerPush& push : taken_) {
