@@ -174,6 +174,9 @@ void PrintTaskLine(const v1::Task& task, const Output& output) {
   if (task.has_progress() && !IsTerminal(task.state()))
     more = ProgressText(task.progress());
   if (!task.waiting_reason().empty()) more = task.waiting_reason();
+  if (task.cancel_requested() && !IsTerminal(task.state())) {
+    more = "cancel requested, not obeyed yet";
+  }
   if (task.outcome().has_failure())
     more = FailureText(task.outcome().failure());
   *output.out() << Printable(task.spec().task_id()) << "  "

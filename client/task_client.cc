@@ -111,19 +111,17 @@ absl::StatusOr<v1::Payload> TaskHandle::Result(absl::Duration timeout) const {
 
 absl::Status OutcomeStatus(const v1::TaskOutcome& outcome) {
   if (outcome.state() == v1::TASK_STATE_SUCCEEDED) return absl::OkStatus();
-  std::string_view reason = "TASK_FAILED";
-  if (outcome.state() == v1::TASK_STATE_CANCELLED) reason = "TASK_CANCELLED";
-  if (outcome.state() == v1::TASK_STATE_EXPIRED) reason = "TASK_EXPIRED";
-  if (outcome.state() == v1::TASK_STATE_DEAD_LETTERED)
-    reason = "TASK_DEAD_LETTERED";
+  std::string_view end = "FAILED";
+  if (outcome.state() == v1::TASK_STATE_CANCELLED) end = "CANCELLED";
+  if (outcome.state() == v1::TASK_STATE_EXPIRED) end = "EXPIRED";
+  if (outcome.state() == v1::TASK_STATE_DEAD_LETTERED) end = "DEAD_LETTERED";
   const v1::Failure& failure = outcome.failure();
   return WithReason(
       absl::AbortedError(
-          StrCat("task ", outcome.task_id(), " ended ",
-                 v1::TaskState_Name(outcome.state()),
+          StrCat("task ", outcome.task_id(), " ended ", end,
                  failure.type().empty() ? "" : ": ", failure.type(),
                  failure.message().empty() ? "" : ": ", failure.message())),
-      reason, {{"failure_type", failure.type()}});
+      StrCat("TASK_", end), {{"failure_type", failure.type()}});
 }
 
 bool IsTerminal(v1::TaskState state) {

@@ -157,7 +157,7 @@ TEST_F(AppTest, AFailedTaskHasItsOwnExitCode) {
   EXPECT_EQ(ran.exit_code, kExitTaskFailed);
   EXPECT_EQ(ran.out, "");
   EXPECT_EQ(ran.err,
-            "apium: task x ended TASK_STATE_FAILED: ValueError: it was wrong "
+            "apium: task x ended FAILED: ValueError: it was wrong "
             "(ABORTED, TASK_FAILED)\n");
 }
 

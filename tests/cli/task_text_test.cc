@@ -122,6 +122,14 @@ TEST_F(TaskTextTest, ALineOfAWatchSaysWhatChanged) {
   EXPECT_EQ(out_.str(), "a  STARTED  3 of 10 resizing\n");
 }
 
+TEST_F(TaskTextTest, ALineOfARunningTaskSaysThatItsCancelIsUnderWay) {
+  v1::Task task = Task("a", v1::TASK_STATE_STARTED);
+  task.mutable_progress()->set_total(10);
+  task.set_cancel_requested(true);
+  PrintTaskLine(task, Plain());
+  EXPECT_EQ(out_.str(), "a  STARTED  cancel requested, not obeyed yet\n");
+}
+
 TEST_F(TaskTextTest, ATextResultEndsItsLine) {
   v1::TaskOutcome outcome;
   outcome.mutable_result()->set_data("42");

@@ -221,10 +221,9 @@ TEST_F(TaskClientTest, TheResultOfAFailedTaskIsItsFailure) {
   TaskHandle task = *client_->Submit({.type = "t", .task_id = "x"});
   broker_.FinishTask("x", v1::TASK_STATE_FAILED, "");
   absl::StatusOr<v1::Payload> result = task.Result();
-  EXPECT_THAT(
-      result,
-      StatusIs(absl::StatusCode::kAborted,
-               "task x ended TASK_STATE_FAILED: ValueError: it was wrong"));
+  EXPECT_THAT(result,
+              StatusIs(absl::StatusCode::kAborted,
+                       "task x ended FAILED: ValueError: it was wrong"));
   EXPECT_THAT(result, HasReason("TASK_FAILED"));
 }
 
