@@ -146,7 +146,7 @@ void PrintTaskDetails(const v1::Task& task, const Output& output) {
   details.Add("Priority", StrCat(spec.priority()));
   details.Add("Attempt", NumberOrNothing(task.attempt()));
   details.Add("Failures", NumberOrNothing(task.failures()));
-  details.Add("Lost leases", NumberOrNothing(task.lost_leases()));
+  details.Add("Lost leases", NumberOrNothing(task.crashes()));
   details.Add("Created", TimeText(task.create_time()));
   details.Add("Scheduled", TimeText(task.schedule_time()));
   details.Add("Expires", TimeText(spec.expire_time()));

@@ -84,11 +84,14 @@ struct QueueInfo {
   std::string description;
   bool paused = false;
   bool submit_paused = false;
+  bool dead_letter = false;
   std::string etag;
   absl::Time create_time;
   uint64_t ready = 0;
   uint64_t scheduled = 0;
   uint64_t leased = 0;
+  uint64_t blocked = 0;
+  uint64_t dead_letters = 0;
   uint32_t workers = 0;
   absl::Duration oldest_ready_age =
       absl::InfiniteDuration();  // Infinite: none is ready

@@ -200,7 +200,7 @@ absl::Status Engine::Impl::Finish(LiveTask* task, Ending ending) {
   if (outcome->has_failure) outcome->failure = *std::move(ending.failure);
   outcome->attempt = task->stored.attempt;
   outcome->failures = task->stored.failures;
-  outcome->lost_leases = task->stored.lost_leases;
+  outcome->crashes = task->stored.crashes;
   outcome->create_time = content.create_time;
   outcome->start_time = ending.start_time;
   outcome->finish_time = now_;
@@ -307,7 +307,7 @@ TaskSnapshot Engine::Impl::SnapshotOf(const LiveTask& task) {
     snapshot.schedule_time = absl::FromUnixMillis(stored.due_millis);
   snapshot.attempt = stored.attempt;
   snapshot.failures = stored.failures;
-  snapshot.lost_leases = stored.lost_leases;
+  snapshot.crashes = stored.crashes;
   snapshot.returns = stored.returns;
   if (task.leased()) {
     snapshot.epoch = task.lease.epoch;

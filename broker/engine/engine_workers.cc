@@ -297,14 +297,14 @@ absl::Status Engine::Impl::FailAttempt(
 }
 
 absl::Status Engine::Impl::LoseLease(LiveTask* task) {
-  const uint32_t lost_leases = ++task->stored.lost_leases;
+  const uint32_t crashes = ++task->stored.crashes;
   APIUM_ASSIGN_OR_RETURN(Lane * lane, lanes_.LaneOf(*task));
   ++lane->queue->stats.leases_lost;
   if (!task->stored.cancel_requested &&
-      lost_leases >= task->content().retry_policy.max_lost_leases) {
+      crashes >= task->content().retry_policy.max_crashes) {
     Failure failure{.type = "apium.LeaseLost",
                     .message = absl::StrCat("workers vanished with the task ",
-                                            lost_leases, " times")};
+                                            crashes, " times")};
     return Finish(task,
                   {.state = TaskState::kFailed, .failure = std::move(failure)});
   }

@@ -56,8 +56,41 @@ struct RetryPolicy {
   absl::Duration max_delay = absl::Minutes(10);
   double jitter = 0.2;
   std::vector<std::string> non_retryable_types;
-  uint32_t max_lost_leases = 10;
+  uint32_t max_crashes = 5;
+  uint32_t max_returns = 1000;
+  absl::Duration total_time_limit = absl::InfiniteDuration();
 };
+
+// As apium.v1.UniqueConflict, with the same numbers.
+enum class UniqueConflict : uint8_t {
+  kReject = 1,
+  kAttach = 2,
+  kReplace = 3,
+  kDebounce = 4,
+  kThrottle = 5,
+  kKeepLatest = 6,
+};
+
+// As apium.v1.UniqueScope, with the same numbers.
+enum class UniqueScope : uint8_t {
+  kUntilEnd = 1,
+  kUntilStart = 2,
+  kWindow = 3
+};
+
+// As apium.v1.Unique, defaults filled in.
+struct Unique {
+  std::string key;
+  UniqueScope scope = UniqueScope::kUntilEnd;
+  absl::Duration window = absl::ZeroDuration();
+  UniqueConflict on_conflict = UniqueConflict::kReject;
+};
+
+// As apium.v1.ResultMode, with the same numbers.
+enum class ResultMode : uint8_t { kKeep = 1, kKeepFailures = 2, kIgnore = 3 };
+
+// As apium.v1.DeliveryMode, with the same numbers.
+enum class DeliveryMode : uint8_t { kAtLeastOnce = 1, kAtMostOnce = 2 };
 
 // What was asked for. Immutable once the engine has accepted it, and shared
 // with deliveries that are on their way.
@@ -75,7 +108,11 @@ struct TaskContent {
   absl::Duration result_ttl =
       absl::ZeroDuration();  // 0: the result service's default
   absl::Duration soft_time_limit = absl::ZeroDuration();  // 0: none
-  absl::Time create_time;                                 // set by the engine
+  std::shared_ptr<const Unique> unique;                   // null: none
+  ResultMode result_mode = ResultMode::kKeep;
+  DeliveryMode delivery_mode = DeliveryMode::kAtLeastOnce;
+  std::string batch_id;       // empty: none
+  absl::Time create_time;     // set by the engine
   Fingerprint fingerprint{};  // of what the submitter sent; equal means "the
                               // same content"
 };
@@ -85,6 +122,42 @@ struct Progress {
   double completed = 0;
   double total = 0;
   std::string message;
+  std::string state;
+  std::shared_ptr<const Payload> details;  // null: none were said
+};
+
+// As apium.v1.TaskEventKind, with the same numbers.
+enum class TaskEventKind : uint8_t {
+  kSubmitted = 1,
+  kLeased = 2,
+  kStarted = 3,
+  kRetried = 4,
+  kCrashed = 5,
+  kReturned = 6,
+  kCancelRequested = 7,
+  kUpdated = 8,
+  kUnblocked = 9,
+  kEnded = 10,
+};
+
+// As apium.v1.TaskEvent.
+struct TaskEvent {
+  TaskEventKind kind = TaskEventKind::kSubmitted;
+  absl::Time time;
+  TaskState state = TaskState::kQueued;
+  uint32_t attempt = 0;
+  std::string worker_id;
+  absl::Time start_time = absl::InfinitePast();
+  std::shared_ptr<const Failure> failure;  // null: none
+  std::string detail;
+};
+
+// What happened to a task apart from submit, last attempt and end, which the
+// task says itself: a task that runs once has no events. Oldest first; bounded
+// (see task_history.h).
+struct TaskHistory {
+  std::vector<TaskEvent> events;
+  uint32_t dropped = 0;
 };
 
 // Names one lease. `epoch` alone is unique in the shard; the rest is checked
@@ -110,13 +183,21 @@ struct Outcome {
   uint32_t attempt = 0;
   uint64_t epoch = 0;
   uint32_t failures = 0;
-  uint32_t lost_leases = 0;
+  uint32_t crashes = 0;
   absl::Time create_time;
   absl::Time start_time =
       absl::InfinitePast();  // InfinitePast: it never started
   absl::Time finish_time;
   std::string worker_id;
   absl::Duration result_ttl = absl::ZeroDuration();
+  uint32_t returns = 0;
+  absl::Time lease_time =
+      absl::InfinitePast();  // of the last attempt; InfinitePast: none
+  TaskHistory history;
+  std::vector<std::pair<std::string, std::string>> headers;
+  ResultMode result_mode = ResultMode::kKeep;
+  uint64_t chunks = 0;
+  std::shared_ptr<const Payload> details;  // null: none were said
 };
 
 // A task as readers see it. Cheap to make: content and outcome are shared.
@@ -127,7 +208,7 @@ struct TaskSnapshot {
   absl::Time schedule_time = absl::InfinitePast();
   uint32_t attempt = 0;
   uint32_t failures = 0;
-  uint32_t lost_leases = 0;
+  uint32_t crashes = 0;
   uint32_t returns = 0;
   uint64_t epoch = 0;
   std::string worker_id;
@@ -137,6 +218,11 @@ struct TaskSnapshot {
   std::string waiting_reason;
   bool has_last_failure = false;
   Failure last_failure;
+  absl::Time lease_time =
+      absl::InfinitePast();  // of the current lease; InfinitePast: none
+  TaskHistory history;
+  bool suspect = false;
+  uint64_t chunks = 0;
   std::shared_ptr<const Outcome> outcome;  // set in terminal states only
 };
 

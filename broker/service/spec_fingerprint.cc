@@ -45,7 +45,18 @@ void AddRetryPolicy(const v1::TaskSpec& spec, FingerprintBuilder* builder) {
   for (const std::string& type : policy.non_retryable_types()) {
     builder->AddBytes(type);
   }
-  builder->AddUint64(policy.max_lost_leases());
+  builder->AddUint64(policy.max_crashes());
+  builder->AddUint64(policy.max_returns());
+  AddTime(policy.has_total_time_limit(), policy.total_time_limit(), builder);
+}
+
+void AddUnique(const v1::TaskSpec& spec, FingerprintBuilder* builder) {
+  builder->AddBool(spec.has_unique());
+  if (!spec.has_unique()) return;
+  const v1::Unique& unique = spec.unique();
+  builder->AddBytes(unique.key()).AddUint64(unique.scope());
+  AddTime(unique.has_window(), unique.window(), builder);
+  builder->AddUint64(unique.on_conflict());
 }
 
 }  // namespace
@@ -67,6 +78,10 @@ Fingerprint SpecFingerprint(const v1::TaskSpec& spec) {
   AddRetryPolicy(spec, &builder);
   AddTime(spec.has_result_ttl(), spec.result_ttl(), &builder);
   AddTime(spec.has_soft_time_limit(), spec.soft_time_limit(), &builder);
+  AddUnique(spec, &builder);
+  builder.AddUint64(spec.result_mode())
+      .AddUint64(spec.delivery_mode())
+      .AddBytes(spec.batch_id());
   return builder.Finish();
 }
 

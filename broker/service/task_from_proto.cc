@@ -23,7 +23,9 @@ namespace {
 // As documented in apium/v1/task.proto.
 constexpr absl::Duration kTenYears = kEtaAheadMax;
 constexpr size_t kContentTypeBytes = 255;
-constexpr uint32_t kLostLeasesMax = 1'000'000;
+constexpr uint32_t kCrashesMax = 1'000'000;
+constexpr uint32_t kReturnsMax = 1'000'000;
+constexpr size_t kUniqueKeyBytes = 255;
 constexpr size_t kFailureTypeBytes = 255;
 constexpr size_t kFailureMessageBytes = 4 * 1024;
 constexpr size_t kFailureStackBytes = 32 * 1024;
@@ -70,8 +72,17 @@ absl::Status CheckImplemented(const v1::TaskSpec& spec) {
   if (!spec.ordering_key().empty()) {
     return refuse("spec.ordering_key", "running in order");
   }
-  if (!spec.unique_key().empty()) {
-    return refuse("spec.unique_key", "one live task per key");
+  if (spec.has_unique()) {
+    return refuse("spec.unique", "one task per key");
+  }
+  if (spec.result_mode() > v1::RESULT_MODE_KEEP) {
+    return refuse("spec.result_mode", "keeping less than the outcome");
+  }
+  if (spec.delivery_mode() > v1::DELIVERY_MODE_AT_LEAST_ONCE) {
+    return refuse("spec.delivery_mode", "running at most once");
+  }
+  if (!spec.batch_id().empty()) {
+    return refuse("spec.batch_id", "joining a batch");
   }
   if (!spec.required_labels().empty()) {
     return refuse("spec.required_labels", "choosing workers by label");
@@ -205,13 +216,23 @@ absl::Status TakeRetryPolicy(v1::RetryPolicy* proto, RetryPolicy* policy) {
                       StrCat("at most ", kAttemptsMax));
   }
   if (proto->max_attempts() != 0) policy->max_attempts = proto->max_attempts();
-  if (proto->max_lost_leases() > kLostLeasesMax) {
-    return OutOfRange("spec.retry_policy.max_lost_leases",
-                      StrCat(proto->max_lost_leases()),
-                      StrCat("at most ", kLostLeasesMax));
+  if (proto->max_crashes() > kCrashesMax) {
+    return OutOfRange("spec.retry_policy.max_crashes",
+                      StrCat(proto->max_crashes()),
+                      StrCat("at most ", kCrashesMax));
   }
-  if (proto->max_lost_leases() != 0) {
-    policy->max_lost_leases = proto->max_lost_leases();
+  if (proto->max_crashes() != 0) policy->max_crashes = proto->max_crashes();
+  if (proto->max_returns() > kReturnsMax) {
+    return OutOfRange("spec.retry_policy.max_returns",
+                      StrCat(proto->max_returns()),
+                      StrCat("at most ", kReturnsMax));
+  }
+  if (proto->max_returns() != 0) policy->max_returns = proto->max_returns();
+  if (proto->has_total_time_limit()) {
+    APIUM_ASSIGN_OR_RETURN(
+        policy->total_time_limit,
+        DurationUpToTenYears("spec.retry_policy.total_time_limit",
+                             proto->total_time_limit(), Zero::kRefused));
   }
   APIUM_RETURN_IF_ERROR(TakeBackoff(*proto, policy));
   if (proto->non_retryable_types_size() > kNonRetryableTypesMax) {
@@ -226,6 +247,87 @@ absl::Status TakeRetryPolicy(v1::RetryPolicy* proto, RetryPolicy* policy) {
                         StrCat("1 to ", kFailureTypeBytes, " bytes each"));
     }
     policy->non_retryable_types.push_back(std::move(type));
+  }
+  return absl::OkStatus();
+}
+
+// What the way of resolving a conflict says of scope and window; null: nothing.
+std::optional<UniqueScope> ImpliedScope(UniqueConflict conflict) {
+  switch (conflict) {
+    case UniqueConflict::kDebounce:
+      return UniqueScope::kUntilStart;
+    case UniqueConflict::kThrottle:
+      return UniqueScope::kWindow;
+    case UniqueConflict::kKeepLatest:
+      return UniqueScope::kUntilEnd;
+    default:
+      return std::nullopt;
+  }
+}
+
+absl::Status TakeUnique(v1::Unique* proto, TaskContent* content) {
+  auto unique = std::make_shared<Unique>();
+  if (proto->key().empty() || proto->key().size() > kUniqueKeyBytes ||
+      proto->key().find('\0') != std::string::npos) {
+    return InvalidField(
+        "spec.unique.key",
+        StrCat("is ", proto->key().size(), " bytes; must be 1 to ",
+               kUniqueKeyBytes, " bytes without a zero byte"));
+  }
+  unique->key = std::move(*proto->mutable_key());
+  if (!v1::UniqueConflict_IsValid(proto->on_conflict())) {
+    return OutOfRange("spec.unique.on_conflict", StrCat(proto->on_conflict()),
+                      "a value of UniqueConflict");
+  }
+  if (proto->on_conflict() != v1::UNIQUE_CONFLICT_UNSPECIFIED) {
+    unique->on_conflict = static_cast<UniqueConflict>(proto->on_conflict());
+  }
+  if (!v1::UniqueScope_IsValid(proto->scope())) {
+    return OutOfRange("spec.unique.scope", StrCat(proto->scope()),
+                      "a value of UniqueScope");
+  }
+  const std::optional<UniqueScope> implied = ImpliedScope(unique->on_conflict);
+  if (implied.has_value()) {
+    if (proto->scope() != v1::UNIQUE_SCOPE_UNSPECIFIED &&
+        proto->scope() != static_cast<int>(*implied)) {
+      return InvalidField("spec.unique.scope",
+                          "is implied by on_conflict; leave it unset");
+    }
+    unique->scope = *implied;
+  } else if (proto->scope() != v1::UNIQUE_SCOPE_UNSPECIFIED) {
+    unique->scope = static_cast<UniqueScope>(proto->scope());
+  }
+  const bool wants_window = unique->scope == UniqueScope::kWindow ||
+                            unique->on_conflict == UniqueConflict::kDebounce;
+  if (wants_window != proto->has_window()) {
+    return InvalidField("spec.unique.window",
+                        wants_window
+                            ? "is required for WINDOW, DEBOUNCE and THROTTLE"
+                            : "is for WINDOW, DEBOUNCE and THROTTLE only");
+  }
+  if (wants_window) {
+    APIUM_ASSIGN_OR_RETURN(
+        unique->window, DurationUpToTenYears("spec.unique.window",
+                                             proto->window(), Zero::kRefused));
+  }
+  content->unique = std::move(unique);
+  return absl::OkStatus();
+}
+
+absl::Status TakeModes(const v1::TaskSpec& spec, TaskContent* content) {
+  if (!v1::ResultMode_IsValid(spec.result_mode())) {
+    return OutOfRange("spec.result_mode", StrCat(spec.result_mode()),
+                      "a value of ResultMode");
+  }
+  if (spec.result_mode() != v1::RESULT_MODE_UNSPECIFIED) {
+    content->result_mode = static_cast<ResultMode>(spec.result_mode());
+  }
+  if (!v1::DeliveryMode_IsValid(spec.delivery_mode())) {
+    return OutOfRange("spec.delivery_mode", StrCat(spec.delivery_mode()),
+                      "a value of DeliveryMode");
+  }
+  if (spec.delivery_mode() != v1::DELIVERY_MODE_UNSPECIFIED) {
+    content->delivery_mode = static_cast<DeliveryMode>(spec.delivery_mode());
   }
   return absl::OkStatus();
 }
@@ -329,6 +431,14 @@ absl::Status SubmitFromProto(const TaskLimits& limits,
   if (spec->has_retry_policy()) {
     APIUM_RETURN_IF_ERROR(
         TakeRetryPolicy(spec->mutable_retry_policy(), &content->retry_policy));
+  }
+  if (spec->has_unique()) {
+    APIUM_RETURN_IF_ERROR(TakeUnique(spec->mutable_unique(), content.get()));
+  }
+  APIUM_RETURN_IF_ERROR(TakeModes(*spec, content.get()));
+  if (!spec->batch_id().empty()) {
+    APIUM_RETURN_IF_ERROR(ValidateTaskId("spec.batch_id", spec->batch_id()));
+    content->batch_id = std::move(*spec->mutable_batch_id());
   }
   command->content = std::move(content);
   APIUM_RETURN_IF_ERROR(TakeTimes(*spec, now, command));

@@ -42,7 +42,42 @@ void RetryPolicyToProto(const RetryPolicy& policy, v1::RetryPolicy* proto) {
   for (const std::string& type : policy.non_retryable_types) {
     proto->add_non_retryable_types(type);
   }
-  proto->set_max_lost_leases(policy.max_lost_leases);
+  proto->set_max_crashes(policy.max_crashes);
+  proto->set_max_returns(policy.max_returns);
+  if (policy.total_time_limit != absl::InfiniteDuration()) {
+    DurationToProto(policy.total_time_limit, proto->mutable_total_time_limit());
+  }
+}
+
+void UniqueToProto(const Unique& unique, v1::Unique* proto) {
+  proto->set_key(unique.key);
+  proto->set_scope(static_cast<v1::UniqueScope>(unique.scope));
+  if (unique.window != absl::ZeroDuration()) {
+    DurationToProto(unique.window, proto->mutable_window());
+  }
+  proto->set_on_conflict(static_cast<v1::UniqueConflict>(unique.on_conflict));
+}
+
+void EventToProto(const TaskEvent& event, v1::TaskEvent* proto) {
+  proto->set_kind(static_cast<v1::TaskEventKind>(event.kind));
+  TimeToProto(event.time, proto->mutable_time());
+  proto->set_state(StateToProto(event.state));
+  proto->set_attempt(event.attempt);
+  proto->set_worker_id(event.worker_id);
+  if (event.start_time != absl::InfinitePast()) {
+    TimeToProto(event.start_time, proto->mutable_start_time());
+  }
+  if (event.failure != nullptr) {
+    FailureToProto(*event.failure, proto->mutable_failure());
+  }
+  proto->set_detail(event.detail);
+}
+
+template <typename Headers>
+void HeadersToProto(
+    const std::vector<std::pair<std::string, std::string>>& headers,
+    Headers* proto) {
+  for (const auto& [name, value] : headers) (*proto)[name] = value;
 }
 
 }  // namespace
@@ -52,9 +87,7 @@ void SpecToProto(const TaskContent& content, View view, v1::TaskSpec* spec) {
   spec->set_type(content.type);
   if (view == View::kFull) {
     PayloadToProto(content.payload, view, spec->mutable_payload());
-    for (const auto& [name, value] : content.headers) {
-      (*spec->mutable_headers())[name] = value;
-    }
+    HeadersToProto(content.headers, spec->mutable_headers());
   }
   spec->set_queue(content.queue);
   spec->set_priority(content.priority);
@@ -71,6 +104,17 @@ void SpecToProto(const TaskContent& content, View view, v1::TaskSpec* spec) {
   if (content.soft_time_limit != absl::ZeroDuration()) {
     DurationToProto(content.soft_time_limit, spec->mutable_soft_time_limit());
   }
+  if (content.unique != nullptr) {
+    UniqueToProto(*content.unique, spec->mutable_unique());
+  }
+  if (content.result_mode != ResultMode::kKeep) {
+    spec->set_result_mode(static_cast<v1::ResultMode>(content.result_mode));
+  }
+  if (content.delivery_mode != DeliveryMode::kAtLeastOnce) {
+    spec->set_delivery_mode(
+        static_cast<v1::DeliveryMode>(content.delivery_mode));
+  }
+  spec->set_batch_id(content.batch_id);
 }
 
 void OutcomeToProto(const Outcome& outcome, View view, v1::TaskOutcome* proto) {
@@ -88,7 +132,7 @@ void OutcomeToProto(const Outcome& outcome, View view, v1::TaskOutcome* proto) {
   proto->set_attempt(outcome.attempt);
   proto->set_epoch(outcome.epoch);
   proto->set_failures(outcome.failures);
-  proto->set_lost_leases(outcome.lost_leases);
+  proto->set_crashes(outcome.crashes);
   TimeToProto(outcome.create_time, proto->mutable_create_time());
   if (outcome.start_time != absl::InfinitePast()) {
     TimeToProto(outcome.start_time, proto->mutable_start_time());
@@ -98,6 +142,22 @@ void OutcomeToProto(const Outcome& outcome, View view, v1::TaskOutcome* proto) {
   proto->set_priority(outcome.priority);
   if (outcome.result_ttl != absl::ZeroDuration()) {
     DurationToProto(outcome.result_ttl, proto->mutable_result_ttl());
+  }
+  proto->set_returns(outcome.returns);
+  if (outcome.lease_time != absl::InfinitePast()) {
+    TimeToProto(outcome.lease_time, proto->mutable_lease_time());
+  }
+  for (const TaskEvent& event : outcome.history.events) {
+    EventToProto(event, proto->add_events());
+  }
+  proto->set_dropped_events(outcome.history.dropped);
+  HeadersToProto(outcome.headers, proto->mutable_headers());
+  if (outcome.result_mode != ResultMode::kKeep) {
+    proto->set_result_mode(static_cast<v1::ResultMode>(outcome.result_mode));
+  }
+  proto->set_chunks(outcome.chunks);
+  if (outcome.details != nullptr) {
+    PayloadToProto(*outcome.details, view, proto->mutable_details());
   }
 }
 
@@ -116,7 +176,9 @@ void FinishedTaskToProto(v1::TaskOutcome&& outcome, View view,
   *proto->mutable_create_time() = outcome.create_time();
   proto->set_attempt(outcome.attempt());
   proto->set_failures(outcome.failures());
-  proto->set_lost_leases(outcome.lost_leases());
+  proto->set_crashes(outcome.crashes());
+  proto->set_returns(outcome.returns());
+  proto->set_chunks(outcome.chunks());
   proto->set_epoch(outcome.epoch());
   proto->set_worker_id(outcome.worker_id());
   if (outcome.has_start_time()) {
@@ -133,7 +195,6 @@ void SnapshotToProto(const TaskSnapshot& snapshot, View view, v1::Task* proto) {
     v1::TaskOutcome outcome;
     OutcomeToProto(*snapshot.outcome, view, &outcome);
     FinishedTaskToProto(std::move(outcome), view, proto);
-    proto->set_returns(snapshot.returns);
     return;
   }
   proto->set_namespace_(snapshot.content->namespace_name);
@@ -145,7 +206,7 @@ void SnapshotToProto(const TaskSnapshot& snapshot, View view, v1::Task* proto) {
   }
   proto->set_attempt(snapshot.attempt);
   proto->set_failures(snapshot.failures);
-  proto->set_lost_leases(snapshot.lost_leases);
+  proto->set_crashes(snapshot.crashes);
   proto->set_returns(snapshot.returns);
   proto->set_epoch(snapshot.epoch);
   proto->set_worker_id(snapshot.worker_id);
@@ -157,12 +218,19 @@ void SnapshotToProto(const TaskSnapshot& snapshot, View view, v1::Task* proto) {
     progress->set_completed(snapshot.progress.completed);
     progress->set_total(snapshot.progress.total);
     progress->set_message(snapshot.progress.message);
+    progress->set_state(snapshot.progress.state);
+    if (snapshot.progress.details != nullptr) {
+      PayloadToProto(*snapshot.progress.details, view,
+                     progress->mutable_details());
+    }
   }
   proto->set_cancel_requested(snapshot.cancel_requested);
   proto->set_waiting_reason(snapshot.waiting_reason);
   if (snapshot.has_last_failure) {
     FailureToProto(snapshot.last_failure, proto->mutable_last_failure());
   }
+  proto->set_suspect(snapshot.suspect);
+  proto->set_chunks(snapshot.chunks);
 }
 
 void QueueToProto(const QueueInfo& queue, v1::Queue* proto) {
@@ -171,12 +239,15 @@ void QueueToProto(const QueueInfo& queue, v1::Queue* proto) {
   proto->set_paused(queue.paused);
   proto->set_submit_paused(queue.submit_paused);
   proto->set_etag(queue.etag);
+  proto->set_dead_letter(queue.dead_letter);
   TimeToProto(queue.create_time, proto->mutable_create_time());
   v1::QueueCounts* const counts = proto->mutable_counts();
   counts->set_ready(queue.ready);
   counts->set_scheduled(queue.scheduled);
   counts->set_leased(queue.leased);
   counts->set_workers(queue.workers);
+  counts->set_dead_letters(queue.dead_letters);
+  counts->set_blocked(queue.blocked);
   if (queue.oldest_ready_age != absl::InfiniteDuration()) {
     DurationToProto(queue.oldest_ready_age, counts->mutable_oldest_ready_age());
   }

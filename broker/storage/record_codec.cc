@@ -71,7 +71,9 @@ bool IsDefault(const RetryPolicy& policy) {
          policy.max_delay == standard.max_delay &&
          policy.jitter == standard.jitter &&
          policy.non_retryable_types.empty() &&
-         policy.max_lost_leases == standard.max_lost_leases;
+         policy.max_crashes == standard.max_crashes &&
+         policy.max_returns == standard.max_returns &&
+         policy.total_time_limit == standard.total_time_limit;
 }
 
 void ToRecord(const RetryPolicy& policy, pb::RetryPolicyRecord* record) {
@@ -83,7 +85,12 @@ void ToRecord(const RetryPolicy& policy, pb::RetryPolicyRecord* record) {
   record->set_jitter(policy.jitter);
   for (const std::string& type : policy.non_retryable_types)
     record->add_non_retryable_types(type);
-  record->set_max_lost_leases(policy.max_lost_leases);
+  record->set_max_crashes(policy.max_crashes);
+  record->set_max_returns(policy.max_returns);
+  if (policy.total_time_limit != absl::InfiniteDuration()) {
+    record->set_total_time_limit_nanos(
+        absl::ToInt64Nanoseconds(policy.total_time_limit));
+  }
 }
 
 RetryPolicy FromRecord(pb::RetryPolicyRecord* record) {
@@ -95,8 +102,102 @@ RetryPolicy FromRecord(pb::RetryPolicyRecord* record) {
   policy.jitter = record->jitter();
   for (std::string& type : *record->mutable_non_retryable_types())
     policy.non_retryable_types.push_back(std::move(type));
-  policy.max_lost_leases = record->max_lost_leases();
+  policy.max_crashes = record->max_crashes();
+  policy.max_returns = record->max_returns();
+  if (record->total_time_limit_nanos() != 0) {
+    policy.total_time_limit =
+        absl::Nanoseconds(record->total_time_limit_nanos());
+  }
   return policy;
+}
+
+void ToRecord(const Unique& unique, pb::UniqueRecord* record) {
+  record->set_key(unique.key);
+  record->set_scope(static_cast<uint32_t>(unique.scope));
+  record->set_window_nanos(absl::ToInt64Nanoseconds(unique.window));
+  record->set_on_conflict(static_cast<uint32_t>(unique.on_conflict));
+}
+
+std::shared_ptr<const Unique> FromRecord(pb::UniqueRecord* record) {
+  auto unique = std::make_shared<Unique>();
+  unique->key = std::move(*record->mutable_key());
+  unique->scope = static_cast<UniqueScope>(record->scope());
+  unique->window = absl::Nanoseconds(record->window_nanos());
+  unique->on_conflict = static_cast<UniqueConflict>(record->on_conflict());
+  return unique;
+}
+
+void ToRecord(const TaskEvent& event, pb::TaskEventRecord* record) {
+  record->set_kind(static_cast<uint32_t>(event.kind));
+  record->set_time_nanos(NanosFrom(event.time));
+  record->set_state(static_cast<uint32_t>(event.state));
+  record->set_attempt(event.attempt);
+  record->set_worker_id(event.worker_id);
+  record->set_start_nanos(NanosFrom(event.start_time));
+  if (event.failure != nullptr)
+    ToRecord(*event.failure, record->mutable_failure());
+  record->set_detail(event.detail);
+}
+
+TaskEvent FromRecord(pb::TaskEventRecord* record) {
+  TaskEvent event;
+  event.kind = static_cast<TaskEventKind>(record->kind());
+  event.time = absl::FromUnixNanos(record->time_nanos());
+  event.state = static_cast<TaskState>(record->state());
+  event.attempt = record->attempt();
+  event.worker_id = std::move(*record->mutable_worker_id());
+  event.start_time = TimeFrom(record->start_nanos(), absl::InfinitePast());
+  if (record->has_failure()) {
+    event.failure =
+        std::make_shared<Failure>(FromRecord(record->mutable_failure()));
+  }
+  event.detail = std::move(*record->mutable_detail());
+  return event;
+}
+
+// For task and outcome rows.
+template <typename Record>
+void HistoryToRecord(const TaskHistory& history, Record* record) {
+  for (const TaskEvent& event : history.events)
+    ToRecord(event, record->add_events());
+  if (history.dropped != 0) record->set_dropped_events(history.dropped);
+}
+
+template <typename Record>
+TaskHistory HistoryFromRecord(Record* record) {
+  TaskHistory history{.dropped = record->dropped_events()};
+  for (pb::TaskEventRecord& event : *record->mutable_events())
+    history.events.push_back(FromRecord(&event));
+  return history;
+}
+
+using Headers = std::vector<std::pair<std::string, std::string>>;
+
+template <typename Record>
+void HeadersToRecord(const Headers& headers, Record* record) {
+  for (const auto& [name, value] : headers) {
+    pb::HeaderRecord* header = record->add_headers();
+    header->set_name(name);
+    header->set_value(value);
+  }
+}
+
+template <typename Record>
+Headers HeadersFromRecord(Record* record) {
+  Headers headers;
+  for (pb::HeaderRecord& header : *record->mutable_headers()) {
+    headers.emplace_back(std::move(*header.mutable_name()),
+                         std::move(*header.mutable_value()));
+  }
+  return headers;
+}
+
+uint32_t ToRecord(ResultMode mode) {
+  return mode == ResultMode::kKeep ? 0 : static_cast<uint32_t>(mode);
+}
+
+ResultMode ResultModeFromRecord(uint32_t record) {
+  return record == 0 ? ResultMode::kKeep : static_cast<ResultMode>(record);
 }
 
 void ContentToRecord(const TaskContent& content, pb::TaskRecord* record) {
@@ -104,11 +205,7 @@ void ContentToRecord(const TaskContent& content, pb::TaskRecord* record) {
   record->set_queue(content.queue);
   record->set_priority(content.priority);
   ToRecord(content.payload, record->mutable_payload());
-  for (const auto& [name, value] : content.headers) {
-    pb::HeaderRecord* header = record->add_headers();
-    header->set_name(name);
-    header->set_value(value);
-  }
+  HeadersToRecord(content.headers, record);
   if (!IsDefault(content.retry_policy))
     ToRecord(content.retry_policy, record->mutable_retry_policy());
   record->set_eta_nanos(NanosFrom(content.eta));
@@ -119,6 +216,12 @@ void ContentToRecord(const TaskContent& content, pb::TaskRecord* record) {
   record->set_create_nanos(NanosFrom(content.create_time));
   record->set_fingerprint_high(content.fingerprint.high);
   record->set_fingerprint_low(content.fingerprint.low);
+  if (content.unique != nullptr)
+    ToRecord(*content.unique, record->mutable_unique());
+  record->set_result_mode(ToRecord(content.result_mode));
+  if (content.delivery_mode != DeliveryMode::kAtLeastOnce)
+    record->set_delivery_mode(static_cast<uint32_t>(content.delivery_mode));
+  record->set_batch_id(content.batch_id);
 }
 
 std::shared_ptr<const TaskContent> ContentFromRecord(std::string_view task_key,
@@ -132,10 +235,7 @@ std::shared_ptr<const TaskContent> ContentFromRecord(std::string_view task_key,
   content->queue = std::move(*record->mutable_queue());
   content->priority = static_cast<uint8_t>(record->priority());
   content->payload = FromRecord(record->mutable_payload());
-  for (pb::HeaderRecord& header : *record->mutable_headers()) {
-    content->headers.emplace_back(std::move(*header.mutable_name()),
-                                  std::move(*header.mutable_value()));
-  }
+  content->headers = HeadersFromRecord(record);
   if (record->has_retry_policy())
     content->retry_policy = FromRecord(record->mutable_retry_policy());
   content->eta = TimeFrom(record->eta_nanos(), absl::InfinitePast());
@@ -146,6 +246,13 @@ std::shared_ptr<const TaskContent> ContentFromRecord(std::string_view task_key,
   content->create_time = absl::FromUnixNanos(record->create_nanos());
   content->fingerprint = {.high = record->fingerprint_high(),
                           .low = record->fingerprint_low()};
+  if (record->has_unique())
+    content->unique = FromRecord(record->mutable_unique());
+  content->result_mode = ResultModeFromRecord(record->result_mode());
+  if (record->delivery_mode() != 0) {
+    content->delivery_mode = static_cast<DeliveryMode>(record->delivery_mode());
+  }
+  content->batch_id = std::move(*record->mutable_batch_id());
   return content;
 }
 
@@ -161,12 +268,20 @@ void ToRecord(const Outcome& outcome, pb::OutcomeRecord* record) {
   record->set_attempt(outcome.attempt);
   record->set_epoch(outcome.epoch);
   record->set_failures(outcome.failures);
-  record->set_lost_leases(outcome.lost_leases);
+  record->set_crashes(outcome.crashes);
   record->set_create_nanos(NanosFrom(outcome.create_time));
   record->set_start_nanos(NanosFrom(outcome.start_time));
   record->set_finish_nanos(NanosFrom(outcome.finish_time));
   record->set_worker_id(outcome.worker_id);
   record->set_result_ttl_nanos(absl::ToInt64Nanoseconds(outcome.result_ttl));
+  record->set_returns(outcome.returns);
+  record->set_lease_nanos(NanosFrom(outcome.lease_time));
+  HistoryToRecord(outcome.history, record);
+  HeadersToRecord(outcome.headers, record);
+  record->set_result_mode(ToRecord(outcome.result_mode));
+  record->set_chunks(outcome.chunks);
+  if (outcome.details != nullptr)
+    ToRecord(*outcome.details, record->mutable_details());
 }
 
 std::shared_ptr<const Outcome> FromRecord(pb::OutcomeRecord* record) {
@@ -184,12 +299,22 @@ std::shared_ptr<const Outcome> FromRecord(pb::OutcomeRecord* record) {
   outcome->attempt = record->attempt();
   outcome->epoch = record->epoch();
   outcome->failures = record->failures();
-  outcome->lost_leases = record->lost_leases();
+  outcome->crashes = record->crashes();
   outcome->create_time = absl::FromUnixNanos(record->create_nanos());
   outcome->start_time = TimeFrom(record->start_nanos(), absl::InfinitePast());
   outcome->finish_time = absl::FromUnixNanos(record->finish_nanos());
   outcome->worker_id = std::move(*record->mutable_worker_id());
   outcome->result_ttl = absl::Nanoseconds(record->result_ttl_nanos());
+  outcome->returns = record->returns();
+  outcome->lease_time = TimeFrom(record->lease_nanos(), absl::InfinitePast());
+  outcome->history = HistoryFromRecord(record);
+  outcome->headers = HeadersFromRecord(record);
+  outcome->result_mode = ResultModeFromRecord(record->result_mode());
+  outcome->chunks = record->chunks();
+  if (record->has_details()) {
+    outcome->details =
+        std::make_shared<Payload>(FromRecord(record->mutable_details()));
+  }
   return outcome;
 }
 
@@ -207,13 +332,16 @@ void EncodeTaskRow(const StoredTask& task, std::string* value) {
   record.set_due_millis(task.due_millis);
   record.set_attempt(task.attempt);
   record.set_failures(task.failures);
-  record.set_lost_leases(task.lost_leases);
+  record.set_crashes(task.crashes);
   record.set_returns(task.returns);
   record.set_last_epoch(task.last_epoch);
   record.set_cancel_requested(task.cancel_requested);
   record.set_cancel_reason(task.cancel_reason);
   if (task.has_last_failure)
     ToRecord(task.last_failure, record.mutable_last_failure());
+  record.set_suspect(task.suspect);
+  HistoryToRecord(task.history, &record);
+  record.set_chunks(task.chunks);
   value->assign(1, kLiveTag);
   record.AppendToString(value);
 }
@@ -242,7 +370,8 @@ absl::StatusOr<StoredTask> DecodeLiveTaskRow(std::string_view task_key,
   task.content = ContentFromRecord(task_key, &record);
   task.state = static_cast<TaskState>(record.state());
   if (task.content == nullptr || (task.state != TaskState::kQueued &&
-                                  task.state != TaskState::kScheduled)) {
+                                  task.state != TaskState::kScheduled &&
+                                  task.state != TaskState::kBlocked)) {
     return Damaged("task");
   }
   task.minted = record.minted();
@@ -250,7 +379,7 @@ absl::StatusOr<StoredTask> DecodeLiveTaskRow(std::string_view task_key,
   task.due_millis = record.due_millis();
   task.attempt = record.attempt();
   task.failures = record.failures();
-  task.lost_leases = record.lost_leases();
+  task.crashes = record.crashes();
   task.returns = record.returns();
   task.last_epoch = record.last_epoch();
   task.cancel_requested = record.cancel_requested();
@@ -258,6 +387,9 @@ absl::StatusOr<StoredTask> DecodeLiveTaskRow(std::string_view task_key,
   task.has_last_failure = record.has_last_failure();
   if (task.has_last_failure)
     task.last_failure = FromRecord(record.mutable_last_failure());
+  task.suspect = record.suspect();
+  task.history = HistoryFromRecord(&record);
+  task.chunks = record.chunks();
   return task;
 }
 
@@ -364,6 +496,7 @@ std::string EncodeQueue(const StoredQueue& queue) {
   record.set_submit_paused(queue.submit_paused);
   record.set_revision(queue.revision);
   record.set_create_nanos(NanosFrom(queue.create_time));
+  record.set_dead_letter(queue.dead_letter);
   return record.SerializeAsString();
 }
 
@@ -377,6 +510,7 @@ absl::StatusOr<StoredQueue> DecodeQueue(std::string_view value) {
   queue.submit_paused = record.submit_paused();
   queue.revision = record.revision();
   queue.create_time = absl::FromUnixNanos(record.create_nanos());
+  queue.dead_letter = record.dead_letter();
   return queue;
 }
 

@@ -19,20 +19,24 @@ namespace apium::broker {
 struct StoredTask {
   std::shared_ptr<const TaskContent> content;
   bool minted = false;
-  TaskState state = TaskState::kQueued;  // kQueued or kScheduled
+  TaskState state = TaskState::kQueued;  // kQueued, kScheduled or kBlocked
   // kQueued: of the chunk that lists it. kScheduled: a ticket of when it began
   // to wait.
   uint64_t ready_sequence = 0;
   int64_t due_millis = 0;  // kScheduled
   uint32_t attempt = 0;
   uint32_t failures = 0;
-  uint32_t lost_leases = 0;
+  uint32_t crashes = 0;
   uint32_t returns = 0;
   uint64_t last_epoch = 0;
   bool cancel_requested = false;
   std::string cancel_reason;
   bool has_last_failure = false;
   Failure last_failure;
+  // Runs alone until an attempt of it ends other than with a crash.
+  bool suspect = false;
+  TaskHistory history;
+  uint64_t chunks = 0;  // positions given so far
 };
 
 // What the task row of a finished task holds: enough to know a repeated submit,
@@ -92,6 +96,7 @@ struct StoredQueue {
   bool submit_paused = false;
   uint64_t revision = 1;
   absl::Time create_time;
+  bool dead_letter = false;
 };
 std::string EncodeQueue(const StoredQueue& queue);
 absl::StatusOr<StoredQueue> DecodeQueue(std::string_view value);

@@ -147,7 +147,7 @@ TEST_F(HistoryCheckerTest, ATaskMayRunAgainAfterItsWorkerWasKilled) {
   Kill(ProcessKind::kWorker, "w.0", 5);
   Execute("a", 2, 2, 6, 7);
   v1::TaskOutcome outcome = Succeeded("a", 2, 2, 8);
-  outcome.set_lost_leases(1);
+  outcome.set_crashes(1);
   Publish(outcome);
   EXPECT_THAT(BrokenRules(), IsEmpty());
   EXPECT_EQ(Check({}, history_).activity.redeliveries, 1u);
@@ -341,7 +341,7 @@ TEST_F(HistoryCheckerTest, AnExecutionLastsUntilItsWorkerIsKilled) {
   Kill(ProcessKind::kWorker, "w.0", 5);
   Execute("a", 2, 2, 4, 6);
   v1::TaskOutcome outcome = Succeeded("a", 2, 2, 7);
-  outcome.set_lost_leases(1);
+  outcome.set_crashes(1);
   Publish(outcome);
   EXPECT_THAT(BrokenRules(), ElementsAre(Rule::kOverlap));
 }
@@ -351,7 +351,7 @@ TEST_F(HistoryCheckerTest, AnExecutionThatNothingEndedLastsForEver) {
   Execute("a", 1, 1, 2, 0, End::kNone);
   Execute("a", 2, 2, 4, 6);
   v1::TaskOutcome outcome = Succeeded("a", 2, 2, 7);
-  outcome.set_lost_leases(1);
+  outcome.set_crashes(1);
   Publish(outcome);
   EXPECT_THAT(BrokenRules(), ElementsAre(Rule::kOverlap));
 }
@@ -400,10 +400,10 @@ TEST_F(HistoryCheckerTest, ATaskFailsForGoodOnlyAtItsLimit) {
 }
 
 TEST_F(HistoryCheckerTest, LostLeasesEndATaskOnlyAtTheirLimit) {
-  Submit("a").spec.mutable_retry_policy()->set_max_lost_leases(2);
+  Submit("a").spec.mutable_retry_policy()->set_max_crashes(2);
   v1::TaskOutcome outcome = Failed("a", 1, 1, 4);
   outcome.set_failures(0);
-  outcome.set_lost_leases(1);
+  outcome.set_crashes(1);
   outcome.mutable_failure()->set_type("apium.LeaseLost");
   Publish(outcome);
   EXPECT_THAT(BrokenRules(), ElementsAre(Rule::kUnexplainedState));

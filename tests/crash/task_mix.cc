@@ -47,7 +47,7 @@ v1::TaskSpec TaskMix::Next() {
   *spec.mutable_payload() =
       JsonArguments(run_ms, failures, final_failure, OneIn(2));
 
-  if (OneIn(20)) retry.set_max_lost_leases(1);
+  if (OneIn(20)) retry.set_max_crashes(1);
   if (OneIn(3)) spec.set_priority(Below(4) * 85);
   if (OneIn(8)) SetMillis(Below(500), spec.mutable_delay());
   if (OneIn(12)) SetMillis(1 + Below(600), spec.mutable_expire_after());

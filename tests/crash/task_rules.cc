@@ -84,7 +84,7 @@ class TaskRules {
   void CheckSource(const v1::TaskOutcome& outcome);
   void CheckCounts(const v1::TaskOutcome& outcome);
   uint32_t max_attempts() const;
-  uint32_t max_lost_leases() const;
+  uint32_t max_crashes() const;
   // Infinite: never.
   absl::Time Expiry(const v1::TaskOutcome& outcome) const;
 
@@ -201,8 +201,8 @@ uint32_t TaskRules::max_attempts() const {
   return asked == 0 ? kMaxAttempts : asked;
 }
 
-uint32_t TaskRules::max_lost_leases() const {
-  const uint32_t asked = spec_->retry_policy().max_lost_leases();
+uint32_t TaskRules::max_crashes() const {
+  const uint32_t asked = spec_->retry_policy().max_crashes();
   return asked == 0 ? kMaxLostLeases : asked;
 }
 
@@ -235,10 +235,10 @@ void TaskRules::CheckState(const v1::TaskOutcome& outcome) {
 void TaskRules::CheckFailed(const v1::TaskOutcome& outcome) {
   const v1::Failure& failure = outcome.failure();
   if (failure.type() == kLeaseLostType) {
-    if (outcome.lost_leases() == max_lost_leases()) return;
+    if (outcome.crashes() == max_crashes()) return;
     return report_(Rule::kUnexplainedState,
-                   StrCat("it failed after ", outcome.lost_leases(),
-                          " lost leases; its limit is ", max_lost_leases()));
+                   StrCat("it failed after ", outcome.crashes(),
+                          " lost leases; its limit is ", max_crashes()));
   }
   if (!failure.type().starts_with(options_.observed_type_prefix)) {
     return report_(Rule::kUnexplainedState,
@@ -336,13 +336,13 @@ void TaskRules::CheckCounts(const v1::TaskOutcome& outcome) {
   if (outcome.failures() > max_attempts()) {
     miscounted("more failures than its limit of ", max_attempts());
   }
-  if (outcome.lost_leases() > max_lost_leases()) {
-    miscounted("more lost leases than its limit of ", max_lost_leases());
+  if (outcome.crashes() > max_crashes()) {
+    miscounted("more lost leases than its limit of ", max_crashes());
   }
   if (outcome.failures() > failed) {
     miscounted("only ", failed, " executions failed");
   }
-  if (outcome.lost_leases() < killed) {
+  if (outcome.crashes() < killed) {
     miscounted("workers died with ", killed, " of its executions");
   }
   if (outcome.attempt() < attempt) {
@@ -353,7 +353,7 @@ void TaskRules::CheckCounts(const v1::TaskOutcome& outcome) {
       outcome.epoch() != 0 && (outcome.state() == v1::TASK_STATE_SUCCEEDED ||
                                outcome.state() == v1::TASK_STATE_CANCELLED);
   if (task_.executions.size() >
-      size_t{outcome.failures()} + outcome.lost_leases() + by_handler) {
+      size_t{outcome.failures()} + outcome.crashes() + by_handler) {
     miscounted("it was executed ", task_.executions.size(), " times");
   }
 }

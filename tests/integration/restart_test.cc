@@ -105,7 +105,7 @@ TEST_F(RestartTest,
     ASSERT_TRUE(AwaitDescription(&tasks(), id, "QUEUED"));
     const auto task = tasks().Get(id);
     EXPECT_EQ(task->returns(), 1u);
-    EXPECT_EQ(task->failures() + task->lost_leases(), 0u);
+    EXPECT_EQ(task->failures() + task->crashes(), 0u);
   }
 }
 
@@ -149,7 +149,7 @@ TEST_F(RestartTest, ABrokerThatIsKilledGoesOnWhereItWas) {
   // Its worker has kept it, finishes it, and delivers the outcome.
   const auto finished = tasks().Wait(running, kLongTime);
   EXPECT_EQ(Describe(finished), "SUCCEEDED");
-  EXPECT_EQ(finished->outcome().lost_leases(), 0u);
+  EXPECT_EQ(finished->outcome().crashes(), 0u);
   EXPECT_EQ(finished->outcome().worker_id(), "worker");
   ExpectEchoed(queued);
   EXPECT_EQ(Describe(tasks().Wait(delayed, kLongTime)), "SUCCEEDED");
@@ -175,7 +175,7 @@ TEST_F(RestartTest, ABrokerThatIsTerminatedGoesOnWhereItWas) {
   platform_.StartBroker();
   const auto finished = tasks().Wait(running, kLongTime);
   EXPECT_EQ(Describe(finished), "SUCCEEDED");
-  EXPECT_EQ(finished->outcome().lost_leases(), 0u);
+  EXPECT_EQ(finished->outcome().crashes(), 0u);
   EXPECT_EQ(Describe(tasks().Get(unknown)), "QUEUED");
 }
 

@@ -238,7 +238,7 @@ void EngineHistory::AddSubmit() {
   RetryPolicy& policy = content->retry_policy;
   policy.jitter = 0;
   policy.max_attempts = static_cast<uint32_t>(1 + Below(3));
-  policy.max_lost_leases = static_cast<uint32_t>(1 + Below(3));
+  policy.max_crashes = static_cast<uint32_t>(1 + Below(3));
   policy.initial_delay = absl::Seconds(Below(3));
   policy.max_delay = absl::Seconds(3);
   policy.non_retryable_types = {"Final"};

@@ -56,12 +56,12 @@ std::string QueueText(const QueueInfo& queue) {
 }
 
 std::string OutcomeText(const Outcome& outcome) {
-  return absl::StrCat(
-      outcome.task_id, " ", StateName(outcome.state), " ", outcome.failure.type,
-      " attempt=", outcome.attempt, " epoch=", outcome.epoch,
-      " failures=", outcome.failures, " lost=", outcome.lost_leases,
-      " worker=", outcome.worker_id, " result=", outcome.result.data,
-      " finish=", absl::ToUnixNanos(outcome.finish_time));
+  return absl::StrCat(outcome.task_id, " ", StateName(outcome.state), " ",
+                      outcome.failure.type, " attempt=", outcome.attempt,
+                      " epoch=", outcome.epoch, " failures=", outcome.failures,
+                      " lost=", outcome.crashes, " worker=", outcome.worker_id,
+                      " result=", outcome.result.data,
+                      " finish=", absl::ToUnixNanos(outcome.finish_time));
 }
 
 std::string LeaseText(const LeaseName& lease) {
@@ -75,7 +75,7 @@ std::string SubmitText(const SubmitCommand& command) {
       " type=", content.type, " queue=", content.queue,
       " priority=", content.priority,
       " max_attempts=", content.retry_policy.max_attempts,
-      " max_lost_leases=", content.retry_policy.max_lost_leases,
+      " max_crashes=", content.retry_policy.max_crashes,
       " backoff=", absl::FormatDuration(content.retry_policy.initial_delay));
   if (command.delay.has_value()) {
     absl::StrAppend(&text, " delay=", absl::FormatDuration(*command.delay));

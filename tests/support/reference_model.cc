@@ -246,7 +246,7 @@ void ReferenceModel::Finish(const std::string& id, TaskState state,
                         .failure = {.type = failure_type},
                         .attempt = task.attempt,
                         .failures = task.failures,
-                        .lost_leases = task.lost_leases}));
+                        .crashes = task.crashes}));
   if (task.leased()) EndLease(&task);
   task.state = state;
   task.finish_time = now_;
@@ -278,7 +278,7 @@ std::string ReferenceModel::TaskText(const Task& task) const {
   }
   return absl::StrCat(
       StateName(task.state), " attempt=", task.attempt,
-      " failures=", task.failures, " lost=", task.lost_leases,
+      " failures=", task.failures, " lost=", task.crashes,
       " returns=", task.returns, " epoch=", task.epoch,
       " cancel=", task.cancel_requested,
       " due=", task.state == TaskState::kScheduled ? task.due_millis : 0,
@@ -539,9 +539,9 @@ void ReferenceModel::FailAttempt(const std::string& id, const Failure& failure,
 
 void ReferenceModel::LoseLease(const std::string& id) {
   Task& task = tasks_[id];
-  ++task.lost_leases;
+  ++task.crashes;
   if (!task.cancel_requested &&
-      task.lost_leases >= task.content->retry_policy.max_lost_leases) {
+      task.crashes >= task.content->retry_policy.max_crashes) {
     Finish(id, TaskState::kFailed, "apium.LeaseLost");
   } else {
     ReturnTask(id);

@@ -60,7 +60,7 @@ class ReferenceModel {
     uint64_t place_turn = 0;  // turn in which it became ready
     uint32_t attempt = 0;
     uint32_t failures = 0;
-    uint32_t lost_leases = 0;
+    uint32_t crashes = 0;
     uint32_t returns = 0;
     uint64_t epoch = 0;  // 0: not leased
     uint64_t session = 0;

@@ -23,7 +23,7 @@ std::string SnapshotText(const TaskReply& reply) {
                     !IsTerminal(task.state);
   if (!live) return ReplyText({.body = reply});
   return absl::StrCat(StateName(task.state), " attempt=", task.attempt,
-                      " failures=", task.failures, " lost=", task.lost_leases,
+                      " failures=", task.failures, " lost=", task.crashes,
                       " returns=", task.returns, " epoch=", task.epoch,
                       " cancel=", task.cancel_requested, " due=",
                       task.state == TaskState::kScheduled
@@ -84,7 +84,7 @@ std::string ModelOutcomeText(const Outcome& outcome) {
   return absl::StrCat(outcome.task_id, " ", StateName(outcome.state), " ", type,
                       " attempt=", outcome.attempt,
                       " failures=", outcome.failures,
-                      " lost=", outcome.lost_leases);
+                      " lost=", outcome.crashes);
 }
 
 void ReferenceModel::AddViolation(std::string violation) {
@@ -343,7 +343,7 @@ void ReferenceModel::CheckDelivery(const Session& session,
   if (task.failures >= task.content->retry_policy.max_attempts) {
     wrong("has no attempts left");
   }
-  if (task.lost_leases >= task.content->retry_policy.max_lost_leases) {
+  if (task.crashes >= task.content->retry_policy.max_crashes) {
     wrong("has lost too many leases");
   }
   const TaskContent& content = *delivery.content;

@@ -119,7 +119,7 @@ TEST(CancelTest, ALeaseLostAfterTheRequestEndsTheTask) {
   h.Disconnect("w1");
   h.Advance(absl::Seconds(15));
   EXPECT_EQ(h.State("a"), "CANCELLED");
-  EXPECT_EQ(h.OutcomeOf("a").lost_leases, 1u);
+  EXPECT_EQ(h.OutcomeOf("a").crashes, 1u);
 }
 
 TEST(CancelTest, AnUnrequestedCancelIsAFailure) {

@@ -50,7 +50,7 @@ TEST(LeaseTest, RedeliversTaskWhenLeaseExpires) {
   EXPECT_EQ(h.Delivered("w1"), "a#1");
   h.Advance(absl::Seconds(30));
   EXPECT_EQ(h.State("a"), "QUEUED");
-  EXPECT_EQ(h.Task("a").lost_leases, 1u);
+  EXPECT_EQ(h.Task("a").crashes, 1u);
   EXPECT_EQ(h.Task("a").failures, 0u);
   h.Credit("w2", 1);
   EXPECT_EQ(h.Delivered("w2"), "a#2");
@@ -207,7 +207,7 @@ TEST(LeaseTest, CountsLostLeasesApartFromFailures) {
   }
   const TaskSnapshot task = h.Task("a");
   EXPECT_EQ(task.state, TaskState::kQueued);
-  EXPECT_EQ(task.lost_leases, 5u);
+  EXPECT_EQ(task.crashes, 5u);
   EXPECT_EQ(task.failures, 0u);
   h.Credit("last", 1);
   h.Fail("last", "a");
@@ -216,7 +216,7 @@ TEST(LeaseTest, CountsLostLeasesApartFromFailures) {
 
 TEST(LeaseTest, FailsATaskThatLosesTooManyLeases) {
   EngineHarness h;
-  h.Submit("a", {.retry = {.jitter = 0, .max_lost_leases = 3}});
+  h.Submit("a", {.retry = {.jitter = 0, .max_crashes = 3}});
   for (int i = 0; i < 3; ++i) {
     EXPECT_EQ(h.State("a"), "QUEUED");
     h.Credit("w" + std::to_string(i), 1);
@@ -226,7 +226,7 @@ TEST(LeaseTest, FailsATaskThatLosesTooManyLeases) {
   EXPECT_EQ(h.State("a"), "FAILED");
   const Outcome outcome = h.OutcomeOf("a");
   EXPECT_EQ(outcome.failure.type, "apium.LeaseLost");
-  EXPECT_EQ(outcome.lost_leases, 3u);
+  EXPECT_EQ(outcome.crashes, 3u);
   EXPECT_EQ(outcome.failures, 0u);
   EXPECT_EQ(outcome.attempt, 3u);
 }

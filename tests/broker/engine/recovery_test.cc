@@ -110,13 +110,13 @@ TEST(RecoveryTest, ADeliveryOnDiskThatNeverLeftIsReturnedOnResume) {
 
 TEST(RecoveryTest, LostLeasesAndReturnsAreCountedOnAcrossRestarts) {
   EngineHarness h;
-  h.Submit("a", {.retry = {.jitter = 0, .max_lost_leases = 2}});
+  h.Submit("a", {.retry = {.jitter = 0, .max_crashes = 2}});
   h.Credit("w1", 1);
   h.Restart();
   h.Advance(absl::Seconds(15));
-  EXPECT_EQ(h.Task("a").lost_leases, 1u);
+  EXPECT_EQ(h.Task("a").crashes, 1u);
   h.Restart();
-  EXPECT_EQ(h.Task("a").lost_leases, 1u);
+  EXPECT_EQ(h.Task("a").crashes, 1u);
   h.Credit("w2", 1);
   EXPECT_EQ(h.Delivered("w2"), "a#2");
   h.Restart();

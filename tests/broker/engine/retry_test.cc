@@ -29,7 +29,7 @@ TEST(RetryTest, RunsAgainAfterBackoff) {
   const TaskSnapshot task = h.Task("a");
   EXPECT_EQ(task.schedule_time, h.now() + absl::Seconds(1));
   EXPECT_EQ(task.failures, 1u);
-  EXPECT_EQ(task.lost_leases, 0u);
+  EXPECT_EQ(task.crashes, 0u);
   EXPECT_TRUE(task.has_last_failure);
   EXPECT_EQ(task.last_failure.type, "Boom");
   EXPECT_EQ(task.last_failure.message, "it broke");
@@ -115,7 +115,7 @@ TEST(RetryTest, FailsAfterTheLastAttempt) {
   const Outcome outcome = h.OutcomeOf("a");
   EXPECT_EQ(outcome.attempt, 3u);
   EXPECT_EQ(outcome.failures, 3u);
-  EXPECT_EQ(outcome.lost_leases, 0u);
+  EXPECT_EQ(outcome.crashes, 0u);
   EXPECT_TRUE(outcome.has_failure);
   EXPECT_EQ(outcome.failure.type, "Last");
   EXPECT_EQ(outcome.failure.message, "enough");

@@ -23,8 +23,7 @@ TEST(ReturnTest, KeepsThePlaceInTheQueue) {
 
 TEST(ReturnTest, CountsNeitherAsFailureNorAsLostLease) {
   EngineHarness h;
-  h.Submit("a",
-           {.retry = {.max_attempts = 1, .jitter = 0, .max_lost_leases = 1}});
+  h.Submit("a", {.retry = {.max_attempts = 1, .jitter = 0, .max_crashes = 1}});
   for (int i = 1; i <= 20; ++i) {
     h.Credit("w1", 1);
     EXPECT_EQ(h.Delivered("w1"), "a#" + std::to_string(i));
@@ -34,7 +33,7 @@ TEST(ReturnTest, CountsNeitherAsFailureNorAsLostLease) {
   EXPECT_EQ(task.state, TaskState::kQueued);
   EXPECT_EQ(task.attempt, 20u);
   EXPECT_EQ(task.failures, 0u);
-  EXPECT_EQ(task.lost_leases, 0u);
+  EXPECT_EQ(task.crashes, 0u);
   EXPECT_EQ(task.returns, 20u);
   EXPECT_EQ(h.Outbox(), "");
 }

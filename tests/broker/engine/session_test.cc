@@ -40,7 +40,7 @@ TEST(SessionTest, ABrokenStreamKeepsItsLeasesForTheGracePeriod) {
   EXPECT_EQ(h.State("a"), "LEASED");
   h.Advance(absl::Milliseconds(1));
   EXPECT_EQ(h.State("a"), "QUEUED");
-  EXPECT_EQ(h.Task("a").lost_leases, 1u);
+  EXPECT_EQ(h.Task("a").crashes, 1u);
 }
 
 TEST(SessionTest, ABrokenStreamGetsNoDeliveries) {
@@ -91,7 +91,7 @@ TEST(SessionTest, DeliveriesThatNeverArrivedAreReturnedOnResume) {
   EXPECT_EQ(h.ReconnectHolding("w1", {"a"}), "resumed");
   EXPECT_EQ(h.State("a"), "LEASED");
   EXPECT_EQ(h.State("b"), "QUEUED");
-  EXPECT_EQ(h.Task("b").lost_leases, 0u);
+  EXPECT_EQ(h.Task("b").crashes, 0u);
   EXPECT_EQ(h.Task("b").failures, 0u);
   h.Credit("w1", 1);
   EXPECT_EQ(h.Delivered("w1"), "b#2");
@@ -136,7 +136,7 @@ TEST(SessionTest, LeasesAreLostWhenNobodyComesBackAfterARestart) {
   EXPECT_EQ(h.State("a"), "LEASED");
   h.Advance(absl::Milliseconds(1));
   EXPECT_EQ(h.State("a"), "QUEUED");
-  EXPECT_EQ(h.Task("a").lost_leases, 1u);
+  EXPECT_EQ(h.Task("a").crashes, 1u);
 }
 
 TEST(SessionTest, AResumeAfterARestartReturnsWhatNeverArrived) {
@@ -148,7 +148,7 @@ TEST(SessionTest, AResumeAfterARestartReturnsWhatNeverArrived) {
   EXPECT_EQ(h.ReconnectHolding("w1", {"b"}), "resumed");
   EXPECT_EQ(h.State("a"), "QUEUED");
   EXPECT_EQ(h.State("b"), "LEASED");
-  EXPECT_EQ(h.Task("a").lost_leases, 0u);
+  EXPECT_EQ(h.Task("a").crashes, 0u);
 }
 
 TEST(SessionTest, AWorkerThatRestartsWithoutItsSessionLosesItsLeasesAtOnce) {
@@ -159,7 +159,7 @@ TEST(SessionTest, AWorkerThatRestartsWithoutItsSessionLosesItsLeasesAtOnce) {
   h.Disconnect("w1");
   EXPECT_EQ(h.Connect("w1"), "opened");
   EXPECT_EQ(h.State("a"), "QUEUED");
-  EXPECT_EQ(h.Task("a").lost_leases, 1u);
+  EXPECT_EQ(h.Task("a").crashes, 1u);
   h.Credit("w1", 1);
   EXPECT_EQ(h.Delivered("w1"), "a#2");
 }

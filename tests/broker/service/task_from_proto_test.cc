@@ -51,7 +51,7 @@ TEST(TaskFromProtoTest, FillsInTheDocumentedDefaults) {
   EXPECT_EQ(content.retry_policy.multiplier, 2);
   EXPECT_EQ(content.retry_policy.max_delay, absl::Minutes(10));
   EXPECT_EQ(content.retry_policy.jitter, 0.2);
-  EXPECT_EQ(content.retry_policy.max_lost_leases, 10u);
+  EXPECT_EQ(content.retry_policy.max_crashes, 10u);
   EXPECT_FALSE(command->delay.has_value());
   EXPECT_FALSE(command->expire_after.has_value());
 }
@@ -77,7 +77,7 @@ TEST(TaskFromProtoTest, TakesEveryFieldOver) {
   retry->mutable_max_delay()->set_seconds(7);
   retry->set_jitter(0);
   retry->add_non_retryable_types("ValueError");
-  retry->set_max_lost_leases(3);
+  retry->set_max_crashes(3);
   const auto command = Convert(spec);
   APIUM_ASSERT_OK(command);
   const TaskContent& content = *command->content;
@@ -100,7 +100,7 @@ TEST(TaskFromProtoTest, TakesEveryFieldOver) {
   EXPECT_EQ(content.retry_policy.jitter, 0);
   EXPECT_THAT(content.retry_policy.non_retryable_types,
               testing::ElementsAre("ValueError"));
-  EXPECT_EQ(content.retry_policy.max_lost_leases, 3u);
+  EXPECT_EQ(content.retry_policy.max_crashes, 3u);
 }
 
 TEST(TaskFromProtoTest, AcceptsAnEtaInThePast) {
@@ -232,9 +232,8 @@ const BadInput kBadInputs[] = {
      "spec.soft_time_limit", "above 0"},
     {"ManyAttempts", [](auto* s) { Retry(s)->set_max_attempts(1'000'001); },
      "spec.retry_policy.max_attempts", "1000000"},
-    {"ManyLostLeases",
-     [](auto* s) { Retry(s)->set_max_lost_leases(1'000'001); },
-     "spec.retry_policy.max_lost_leases", "1000000"},
+    {"ManyLostLeases", [](auto* s) { Retry(s)->set_max_crashes(1'000'001); },
+     "spec.retry_policy.max_crashes", "1000000"},
     {"NegativeInitialDelay",
      [](auto* s) { Retry(s)->mutable_initial_delay()->set_seconds(-1); },
      "spec.retry_policy.initial_delay", "-1s"},
@@ -337,7 +336,7 @@ TEST(SpecFingerprintTest, DiffersWithEveryField) {
       [](auto* s) { s->mutable_retry_policy()->mutable_max_delay(); },
       [](auto* s) { s->mutable_retry_policy()->set_jitter(0); },
       [](auto* s) { s->mutable_retry_policy()->add_non_retryable_types("x"); },
-      [](auto* s) { s->mutable_retry_policy()->set_max_lost_leases(2); },
+      [](auto* s) { s->mutable_retry_policy()->set_max_crashes(2); },
   };
   std::vector<Fingerprint> seen = {SpecFingerprint(MinimalSpec())};
   for (const auto& change : changes) {

@@ -41,7 +41,7 @@ StoredTask FullTask() {
   task.due_millis = 1700000005124;
   task.attempt = 3;
   task.failures = 2;
-  task.lost_leases = 1;
+  task.crashes = 1;
   task.returns = 4;
   task.last_epoch = 99;
   task.cancel_requested = true;
@@ -85,7 +85,7 @@ TEST(RecordCodecTest, ALiveTaskReadsBackWhole) {
   EXPECT_EQ(read->due_millis, 1700000005124);
   EXPECT_EQ(read->attempt, 3u);
   EXPECT_EQ(read->failures, 2u);
-  EXPECT_EQ(read->lost_leases, 1u);
+  EXPECT_EQ(read->crashes, 1u);
   EXPECT_EQ(read->returns, 4u);
   EXPECT_EQ(read->last_epoch, 99u);
   EXPECT_TRUE(read->cancel_requested);
@@ -109,7 +109,7 @@ TEST(RecordCodecTest, DefaultsReadBackAsDefaults) {
   EXPECT_EQ(read->content->eta, absl::InfinitePast());
   EXPECT_EQ(read->content->expire_time, absl::InfiniteFuture());
   EXPECT_EQ(read->content->retry_policy.max_attempts, 4u);
-  EXPECT_EQ(read->content->retry_policy.max_lost_leases, 10u);
+  EXPECT_EQ(read->content->retry_policy.max_crashes, 10u);
   EXPECT_FALSE(read->has_last_failure);
 }
 
@@ -149,7 +149,7 @@ TEST(RecordCodecTest, AnOutcomeReadsBackWhole) {
   outcome->attempt = 2;
   outcome->epoch = 77;
   outcome->failures = 1;
-  outcome->lost_leases = 3;
+  outcome->crashes = 3;
   outcome->create_time = kCreated;
   outcome->start_time = kCreated + absl::Seconds(1);
   outcome->finish_time = kCreated + absl::Seconds(2);
@@ -171,7 +171,7 @@ TEST(RecordCodecTest, AnOutcomeReadsBackWhole) {
   EXPECT_EQ(back.attempt, 2u);
   EXPECT_EQ(back.epoch, 77u);
   EXPECT_EQ(back.failures, 1u);
-  EXPECT_EQ(back.lost_leases, 3u);
+  EXPECT_EQ(back.crashes, 3u);
   EXPECT_EQ(back.create_time, kCreated);
   EXPECT_EQ(back.start_time, outcome->start_time);
   EXPECT_EQ(back.finish_time, outcome->finish_time);
