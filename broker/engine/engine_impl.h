@@ -33,7 +33,9 @@ namespace apium::broker {
 // The rules of the shard over its tables. One file for each concern:
 //   engine.cc         the turn, recovery
 //   engine_tasks.cc   submit, look at, wait for, cancel, end a task
-//   engine_workers.cc sessions, what workers report, dispatch
+//   engine_workers.cc sessions, what workers report
+//   engine_dispatch.cc which worker gets which task
+//   engine_attempts.cc how attempts end, and what follows
 //   engine_queues.cc  queues, purge, counts
 class Engine::Impl {
  public:
@@ -135,10 +137,6 @@ class Engine::Impl {
   void CountEnd(const LiveTask& task, const Outcome& outcome);
 
   // engine_workers.cc
-  // The worker vanished with the task.
-  absl::Status LoseLease(LiveTask* task);
-  // The task goes back to its place, uncounted.
-  absl::Status ReturnTask(LiveTask* task);
   void Subscribe(Session* session);
   void Unsubscribe(Session* session);
   absl::Status CheckSubscription(const OpenSessionCommand& command);
@@ -151,14 +149,25 @@ class Engine::Impl {
   // The task that the lease names, if it is this session's; else refuses the
   // report and returns null.
   LiveTask* LeasedTask(const Session& session, const LeaseName& lease);
-  absl::Status ApplyOutcome(Session* session, ExecutionReport report);
-  absl::Status FailAttempt(LiveTask* task, Failure failure,
-                           std::optional<absl::Duration> asked_delay,
-                           absl::Time start_time);
+
+  // engine_dispatch.cc
   absl::Status Dispatch();
   // Whether the session got a task.
   absl::StatusOr<bool> DispatchOne(Session* session);
   Lane* BestLane(const Session& session, Queue* queue) const;
+
+  // engine_attempts.cc
+  absl::Status ApplyOutcome(Session* session, ExecutionReport report);
+  absl::Status FailAttempt(LiveTask* task, Failure failure,
+                           std::optional<absl::Duration> asked_delay,
+                           absl::Time start_time);
+  // The worker vanished with the task.
+  absl::Status LoseLease(LiveTask* task);
+  // The task goes back to its place, uncounted.
+  absl::Status ReturnTask(LiveTask* task);
+  // Ends a task that has no attempts left, or whose failure is final. Every
+  // end as FAILED goes through here; the state of `ending` is set.
+  absl::Status Exhaust(LiveTask* task, Ending ending);
 
   // engine_queues.cc
   absl::StatusOr<Queue*> ExistingQueue(const std::string& namespace_name,

@@ -1,4 +1,4 @@
-// Sessions of workers, what they report, and what is dispatched to them.
+// Sessions of workers, and what they report.
 
 #include <algorithm>
 #include <utility>
@@ -6,20 +6,11 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "broker/engine/engine_impl.h"
-#include "broker/engine/retry_decision.h"
 #include "common/error_reason.h"
 #include "common/status_macros.h"
 #include "common/uuid.h"
 
 namespace apium::broker {
-namespace {
-
-// Deliveries of one turn: what a turn writes and holds back until its sync is
-// bounded.
-constexpr size_t kDeliveriesPerTurn = 8192;
-
-}  // namespace
-
 absl::Status Engine::Impl::CheckSubscription(
     const OpenSessionCommand& command) {
   for (const std::string& name : command.queues) {
@@ -220,182 +211,6 @@ LiveTask* Engine::Impl::LeasedTask(const Session& session,
                              " is not, or no longer, this session's")),
                          reason::kLeaseLost)});
   return nullptr;
-}
-
-absl::Status Engine::Impl::ApplyOutcome(Session* session,
-                                        ExecutionReport report) {
-  LiveTask* task = LeasedTask(*session, report.lease);
-  if (task == nullptr) return absl::OkStatus();
-  Push(*session, OutcomeAcknowledged{.epoch = report.lease.epoch});
-  switch (report.kind) {
-    case ExecutionReport::Kind::kSucceeded:
-      return Finish(task, {.state = TaskState::kSucceeded,
-                           .result = std::move(report.result),
-                           .start_time = report.start_time});
-    case ExecutionReport::Kind::kReturned:
-      ++task->stored.returns;
-      return ReturnTask(task);
-    case ExecutionReport::Kind::kFailed:
-      return FailAttempt(task, std::move(report.failure), std::nullopt,
-                         report.start_time);
-    case ExecutionReport::Kind::kRetry:
-      return FailAttempt(task, std::move(report.failure), report.retry_delay,
-                         report.start_time);
-    case ExecutionReport::Kind::kCancelled:
-      break;
-  }
-  if (!task->stored.cancel_requested) {
-    Failure failure{
-        .type = "apium.NotCancelled",
-        .message = absl::StrCat("the worker stopped the task unasked: ",
-                                report.reason)};
-    return FailAttempt(task, std::move(failure), std::nullopt,
-                       report.start_time);
-  }
-  Failure failure{.type = "apium.Cancelled",
-                  .message = task->stored.cancel_reason};
-  return Finish(task, {.state = TaskState::kCancelled,
-                       .failure = std::move(failure),
-                       .start_time = report.start_time});
-}
-
-absl::Status Engine::Impl::FailAttempt(
-    LiveTask* task, Failure failure, std::optional<absl::Duration> asked_delay,
-    absl::Time start_time) {
-  const uint32_t failures = ++task->stored.failures;
-  if (task->stored.cancel_requested) {
-    return Finish(task, {.state = TaskState::kCancelled,
-                         .failure = std::move(failure),
-                         .start_time = start_time});
-  }
-  const std::optional<absl::Duration> delay = DecideRetry(
-      task->content().retry_policy, failure, failures, asked_delay, random_);
-  if (!delay.has_value()) {
-    return Finish(task, {.state = TaskState::kFailed,
-                         .failure = std::move(failure),
-                         .start_time = start_time});
-  }
-  task->stored.has_last_failure = true;
-  task->stored.last_failure = std::move(failure);
-  APIUM_ASSIGN_OR_RETURN(Lane * lane, lanes_.LaneOf(*task));
-  ++lane->queue->stats.retried;
-  lane->queue->stats.run.Record(now_ - task->lease.grant_time);
-  APIUM_RETURN_IF_ERROR(lanes_.Leave(task));
-  leases_.End(task);
-  if (task->content().expire_time <= now_) {
-    // Schedule first: a task that ends is taken from where it waits.
-    APIUM_RETURN_IF_ERROR(Schedule(task, now_));
-    return Finish(task, {.state = TaskState::kExpired});
-  }
-  if (*delay > absl::ZeroDuration()) {
-    APIUM_RETURN_IF_ERROR(Schedule(task, now_ + *delay));
-  } else {
-    APIUM_RETURN_IF_ERROR(lanes_.Enqueue(task, now_));
-  }
-  NotifyWatchers(*task);
-  return absl::OkStatus();
-}
-
-absl::Status Engine::Impl::LoseLease(LiveTask* task) {
-  const uint32_t crashes = ++task->stored.crashes;
-  APIUM_ASSIGN_OR_RETURN(Lane * lane, lanes_.LaneOf(*task));
-  ++lane->queue->stats.leases_lost;
-  if (!task->stored.cancel_requested &&
-      crashes >= task->content().retry_policy.max_crashes) {
-    Failure failure{.type = "apium.LeaseLost",
-                    .message = absl::StrCat("workers vanished with the task ",
-                                            crashes, " times")};
-    return Finish(task,
-                  {.state = TaskState::kFailed, .failure = std::move(failure)});
-  }
-  return ReturnTask(task);
-}
-
-absl::Status Engine::Impl::ReturnTask(LiveTask* task) {
-  if (task->stored.cancel_requested) {
-    Failure failure{.type = "apium.Cancelled",
-                    .message = task->stored.cancel_reason};
-    return Finish(
-        task, {.state = TaskState::kCancelled, .failure = std::move(failure)});
-  }
-  if (task->content().expire_time <= now_)
-    return Finish(task, {.state = TaskState::kExpired});
-  leases_.End(task);
-  APIUM_RETURN_IF_ERROR(lanes_.PutBack(task, now_));
-  NotifyWatchers(*task);
-  return absl::OkStatus();
-}
-
-absl::Status Engine::Impl::Dispatch() {
-  // Sessions take one task each, in turn, so that equal workers get equal
-  // shares.
-  size_t budget = kDeliveriesPerTurn;
-  bool progress = true;
-  const auto& all = sessions_.all();
-  while (progress && lanes_.ready_lanes() > 0) {
-    progress = false;
-    auto it = all.lower_bound(next_session_);
-    for (size_t i = 0; i < all.size(); ++i, ++it) {
-      if (it == all.end()) it = all.begin();
-      Session* session = it->second.get();
-      if (!session->takes_tasks()) continue;
-      if (budget == 0) {
-        next_session_ = session->number;
-        more_to_do_ = true;
-        return absl::OkStatus();
-      }
-      APIUM_ASSIGN_OR_RETURN(const bool got_task, DispatchOne(session));
-      if (!got_task) continue;
-      progress = true;
-      --budget;
-      next_session_ = session->number + 1;
-    }
-  }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<bool> Engine::Impl::DispatchOne(Session* session) {
-  for (size_t i = 0; i < session->queues.size(); ++i) {
-    Queue* queue =
-        session->queues[session->next_queue++ % session->queues.size()];
-    while (Lane* lane = BestLane(*session, queue)) {
-      LiveTask* task = lane->window.front();
-      if (task->content().expire_time <= now_) {
-        APIUM_RETURN_IF_ERROR(Finish(task, {.state = TaskState::kExpired}));
-        continue;
-      }
-      const bool redelivery = task->stored.attempt > 0;
-      lanes_.Take(task);
-      leases_.Grant(task, session, now_);
-      --session->credit;
-      ++queue->stats.delivered;
-      if (redelivery) ++queue->stats.redelivered;
-      queue->stats.queue_wait.Record(now_ - task->ready_time);
-      Push(*session, Delivery{.content = task->stored.content,
-                              .attempt = task->stored.attempt,
-                              .epoch = task->lease.epoch,
-                              .failures = task->stored.failures});
-      NotifyWatchers(*task);
-      return true;
-    }
-  }
-  return false;
-}
-
-Lane* Engine::Impl::BestLane(const Session& session, Queue* queue) const {
-  if (queue->stored.paused) return nullptr;
-  Lane* best = nullptr;
-  for (const auto& [rank, lane] : queue->ready_lanes) {
-    if (best != nullptr && best->id.priority != rank.priority()) break;
-    if (!session.type_ids.contains(rank.type_id)) continue;
-    // The head of this lane is read with the next turn: nothing that may be
-    // behind it goes first.
-    if (lane->window.empty()) return nullptr;
-    const bool older = best == nullptr ||
-                       IsAhead(*lane->window.front(), *best->window.front());
-    if (older) best = lane;
-  }
-  return best;
 }
 
 absl::Status Engine::Impl::Apply(ListWorkersCommand&& command) {

@@ -195,9 +195,9 @@ TEST(LeaseTest, EpochsGrowAcrossACrashThatLosesTurns) {
   EXPECT_GT(h.Lease("w2", "a").epoch, epoch);
 }
 
-TEST(LeaseTest, CountsLostLeasesApartFromFailures) {
+TEST(LeaseTest, CountsCrashesApartFromFailures) {
   EngineHarness h;
-  h.Submit("a", {.retry = {.max_attempts = 2, .jitter = 0}});
+  h.Submit("a", {.retry = {.max_attempts = 2, .jitter = 0, .max_crashes = 10}});
   for (int i = 0; i < 5; ++i) {
     const std::string worker = "w" + std::to_string(i);
     h.Credit(worker, 1);
@@ -214,7 +214,7 @@ TEST(LeaseTest, CountsLostLeasesApartFromFailures) {
   EXPECT_EQ(h.State("a"), "SCHEDULED");
 }
 
-TEST(LeaseTest, FailsATaskThatLosesTooManyLeases) {
+TEST(LeaseTest, FailsATaskWhoseWorkersVanishTooOften) {
   EngineHarness h;
   h.Submit("a", {.retry = {.jitter = 0, .max_crashes = 3}});
   for (int i = 0; i < 3; ++i) {

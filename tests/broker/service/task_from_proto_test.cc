@@ -51,7 +51,7 @@ TEST(TaskFromProtoTest, FillsInTheDocumentedDefaults) {
   EXPECT_EQ(content.retry_policy.multiplier, 2);
   EXPECT_EQ(content.retry_policy.max_delay, absl::Minutes(10));
   EXPECT_EQ(content.retry_policy.jitter, 0.2);
-  EXPECT_EQ(content.retry_policy.max_crashes, 10u);
+  EXPECT_EQ(content.retry_policy.max_crashes, 5u);
   EXPECT_FALSE(command->delay.has_value());
   EXPECT_FALSE(command->expire_after.has_value());
 }

@@ -109,7 +109,7 @@ TEST(RecordCodecTest, DefaultsReadBackAsDefaults) {
   EXPECT_EQ(read->content->eta, absl::InfinitePast());
   EXPECT_EQ(read->content->expire_time, absl::InfiniteFuture());
   EXPECT_EQ(read->content->retry_policy.max_attempts, 4u);
-  EXPECT_EQ(read->content->retry_policy.max_crashes, 10u);
+  EXPECT_EQ(read->content->retry_policy.max_crashes, 5u);
   EXPECT_FALSE(read->has_last_failure);
 }
 
