@@ -38,6 +38,8 @@ inline constexpr std::string_view kTaskNotFound =
     "TASK_NOT_FOUND";  // NOT_FOUND
 inline constexpr std::string_view kTaskIdReused =
     "TASK_ID_REUSED";  // ALREADY_EXISTS: same id, other content
+inline constexpr std::string_view kBatchNotFound =
+    "BATCH_NOT_FOUND";  // NOT_FOUND
 inline constexpr std::string_view kQueueExists =
     "QUEUE_EXISTS";  // ALREADY_EXISTS
 inline constexpr std::string_view kLeaseLost =

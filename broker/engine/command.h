@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "broker/engine/batch.h"
 #include "broker/engine/sinks.h"
 #include "broker/engine/task.h"
 
@@ -214,6 +215,39 @@ struct PurgeQueueCommand {
   std::string queue;
 };
 
+// Answered by BatchReply. ALREADY_EXISTS / BATCH_ID_REUSED where the id is
+// known with another fingerprint.
+struct CreateBatchCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+  std::string batch_id;  // empty: the engine mints one
+  std::string description;
+  std::shared_ptr<const BatchCallbacks> callbacks;  // not null
+  Fingerprint fingerprint{};
+};
+
+// Answered by BatchReply.
+struct CloseBatchCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+  std::string batch_id;
+};
+
+// Answered by BatchReply.
+struct GetBatchCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+  std::string batch_id;
+};
+
+// Answered by BatchPageReply.
+struct ListBatchesCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+  uint32_t page_size = 100;
+  std::string page_token;  // the page is behind this id; empty: from the start
+};
+
 // The result service has everything up to `position`. Not answered.
 struct OutboxConfirmedCommand {
   uint64_t position = 0;
@@ -236,7 +270,8 @@ using Command = std::variant<
     OpenSessionCommand, SessionDisconnectedCommand, ListWorkersCommand,
     DrainWorkerCommand, CreateQueueCommand, UpdateQueueCommand, GetQueueCommand,
     ListQueuesCommand, DeleteQueueCommand, PurgeQueueCommand,
-    OutboxConfirmedCommand, SetAdmissionCommand, GetStatsCommand>;
+    OutboxConfirmedCommand, SetAdmissionCommand, GetStatsCommand,
+    CreateBatchCommand, CloseBatchCommand, GetBatchCommand, ListBatchesCommand>;
 
 }  // namespace apium::broker
 

@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "broker/engine/batch.h"
 #include "broker/engine/engine_stats.h"
 #include "broker/engine/sinks.h"
 #include "broker/engine/task.h"
@@ -113,13 +114,25 @@ struct PurgeReply {
   uint64_t purged = 0;
 };
 
+struct BatchReply {
+  absl::Status status;
+  BatchInfo batch;
+};
+
+struct BatchPageReply {
+  absl::Status status;
+  std::vector<BatchInfo> batches;  // by id, without callbacks
+  std::string next_page_token;
+};
+
 struct StatsReply {
   EngineStats stats;
 };
 
 struct Reply {
   std::variant<SubmitReply, OutcomeReply, TaskReply, TaskPageReply, StatusReply,
-               WorkersReply, QueueReply, QueuePageReply, PurgeReply, StatsReply>
+               WorkersReply, QueueReply, QueuePageReply, PurgeReply, StatsReply,
+               BatchReply, BatchPageReply>
       body;
 };
 

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "broker/engine/engine_impl.h"
+#include "broker/storage/batch_codec.h"
 #include "broker/storage/key_format.h"
 #include "common/error_reason.h"
 #include "common/names.h"
@@ -43,7 +44,8 @@ Engine::Impl::Impl(const EngineOptions& options, const StoreReader* reader,
       leases_(&tickets_),
       sessions_(options.lease_duration, options.reattach_grace),
       waiters_(options.max_waiters),
-      outbox_(reader) {}
+      outbox_(reader),
+      batches_(reader, options.batch_window) {}
 
 absl::Status Engine::Impl::Recover(absl::Time now) {
   now_ = now;
@@ -154,7 +156,13 @@ void Engine::Impl::AnswerExpiredWaiters() {
 }
 
 absl::Status Engine::Impl::EndTurn(Effects* effects) {
+  APIUM_RETURN_IF_ERROR(SettleBatches());
   APIUM_RETURN_IF_ERROR(Dispatch());
+  // Members that expired when they would have been dispatched.
+  if (batches_.has_unsettled()) {
+    APIUM_RETURN_IF_ERROR(SettleBatches());
+    more_to_do_ = true;
+  }
   effects->writes.Append(turn_.writes);
   // Chunks before tasks: what a chunk lists behind the window leaves memory
   // with the tasks.
@@ -166,6 +174,7 @@ absl::Status Engine::Impl::EndTurn(Effects* effects) {
   leases_.Flush(&effects->writes);
   outbox_.Flush(&effects->writes, &effects->outbox);
   queues_.Flush(&effects->writes);
+  batches_.Flush(&effects->writes);
   tickets_.Flush(&effects->writes);
   std::move(turn_.replies.begin(), turn_.replies.end(),
             std::back_inserter(effects->replies));
@@ -235,6 +244,10 @@ uint64_t Engine::outbox_last_position() const {
 
 bool IsDroppableRow(std::string_view key, std::string_view value,
                     absl::Time now, uint64_t confirmed_position) {
+  if (!key.empty() && key.front() == kBatchRow) {
+    const auto keep_until = KeepUntilOfBatchRow(value);
+    return keep_until.has_value() && *keep_until <= absl::ToUnixMillis(now);
+  }
   if (key.empty() || key.front() != kTaskRow || !IsFinishedTaskRow(value))
     return false;
   const auto finished = DecodeFinishedTaskRow(value);

@@ -47,6 +47,11 @@ struct EngineOptions {
   // Callers of WaitTask and WatchTask, and submits that asked for their
   // outcome; beyond: RESOURCE_EXHAUSTED / TOO_MANY_WAITERS.
   size_t max_waiters = 1000000;
+  // How long a batch that is complete is known.
+  absl::Duration batch_retention = absl::Hours(24);
+  // Batches held in memory besides those that the turn changes: the ones that
+  // were used last; the rest is on disk.
+  size_t batch_window = 4096;
   // Partition that minted ids carry.
   uint16_t partition = 0;
   // Seed of the engine's randomness (jitter, ids). Same seed, store and
@@ -104,8 +109,8 @@ class Engine {
 };
 
 // For the store's compaction: true for rows whose time is over (ids of finished
-// tasks that are no longer remembered). Pure; any thread. `confirmed_position`
-// as last told by the engine.
+// tasks that are no longer remembered, batches that are complete for long).
+// Pure; any thread. `confirmed_position` as last told by the engine.
 bool IsDroppableRow(std::string_view key, std::string_view value,
                     absl::Time now, uint64_t confirmed_position);
 

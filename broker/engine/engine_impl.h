@@ -14,6 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "broker/engine/batch_table.h"
 #include "broker/engine/command.h"
 #include "broker/engine/effects.h"
 #include "broker/engine/engine.h"
@@ -37,6 +38,7 @@ namespace apium::broker {
 //   engine_dispatch.cc which worker gets which task
 //   engine_attempts.cc how attempts end, and what follows
 //   engine_queues.cc  queues, purge, counts
+//   engine_batches.cc groups of tasks and what is submitted at their end
 class Engine::Impl {
  public:
   Impl(const EngineOptions& options, const StoreReader* reader,
@@ -68,6 +70,10 @@ class Engine::Impl {
   absl::Status Apply(OutboxConfirmedCommand&& command);
   absl::Status Apply(SetAdmissionCommand&& command);
   absl::Status Apply(GetStatsCommand&& command);
+  absl::Status Apply(CreateBatchCommand&& command);
+  absl::Status Apply(CloseBatchCommand&& command);
+  absl::Status Apply(GetBatchCommand&& command);
+  absl::Status Apply(ListBatchesCommand&& command);
 
   const std::string& shard_id() const { return shard_id_; }
   const Outbox& outbox() const { return outbox_; }
@@ -185,6 +191,23 @@ class Engine::Impl {
   absl::Status PurgeScheduled(Queue* queue, Purge* purge, size_t* budget,
                               bool* done);
 
+  // engine_batches.cc
+  // Whether the task may join its batch; says in `refusal` if not.
+  absl::Status CheckJoin(const TaskContent& content, absl::Status* refusal);
+  // A member was accepted; a member has ended.
+  absl::Status JoinBatch(const TaskContent& content);
+  absl::Status LeaveBatch(const TaskContent& content, TaskState state);
+  // Draws the conclusions from what members did so far: callbacks are
+  // submitted, batches become complete. Not in the middle of a change of tasks,
+  // because it makes tasks.
+  absl::Status SettleBatches();
+  absl::Status SettleBatch(LiveBatch* batch);
+  absl::Status SubmitCallback(LiveBatch* batch, BatchEvent event);
+  absl::Status CheckCallbacks(const BatchCallbacks& callbacks);
+  absl::Status AnswerWithBatch(const ReplyAddress& to,
+                               const std::string& namespace_name,
+                               const std::string& batch_id);
+
   const EngineOptions options_;
   const StoreReader* const reader_;
   const std::string shard_id_;
@@ -201,6 +224,7 @@ class Engine::Impl {
   SessionTable sessions_;
   WaiterTable waiters_;
   Outbox outbox_;
+  BatchTable batches_;
 
   std::deque<Purge> purges_;
   absl::Status admission_;

@@ -62,6 +62,8 @@ absl::Status Engine::Impl::Apply(SubmitCommand&& command) {
   if (refusal.ok()) refusal = queues_.InternType(content.type).status();
   if (refusal.ok() && command.report_outcome && waiters_.full())
     refusal = TooManyWaiters(options_.max_waiters);
+  if (refusal.ok() && !content.batch_id.empty())
+    APIUM_RETURN_IF_ERROR(CheckJoin(content, &refusal));
   if (!refusal.ok()) {
     ++(queue.ok() ? (*queue)->stats.submitted_rejected : submits_rejected_);
     AddReply(command.reply, SubmitReply{.status = std::move(refusal)});
@@ -146,6 +148,7 @@ absl::Status Engine::Impl::Accept(SubmitCommand* command, std::string key,
     content.expire_time = now_ + *command->expire_after;
   if (command->report_outcome)
     waiters_.Add(key, {.kind = Waiter::Kind::kOutcome, .to = command->reply});
+  if (!content.batch_id.empty()) APIUM_RETURN_IF_ERROR(JoinBatch(content));
   ++queue->stats.submitted_accepted;
   StoredTask stored;
   stored.content = std::move(command->content);
@@ -212,6 +215,8 @@ absl::Status Engine::Impl::Finish(LiveTask* task, Ending ending) {
       outcome->start_time = task->lease.start_time;
   }
   CountEnd(*task, *outcome);
+  if (!content.batch_id.empty())
+    APIUM_RETURN_IF_ERROR(LeaveBatch(content, outcome->state));
   if (task->stored.state == TaskState::kScheduled) {
     Unschedule(task);
   } else {

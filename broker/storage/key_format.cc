@@ -163,6 +163,15 @@ std::string MetaRowKey(std::string_view name) {
   return PrefixedKey(kMetaRow, name);
 }
 
+std::string BatchRowKey(BatchPart part, std::string_view batch_key) {
+  std::string key;
+  key.reserve(2 + batch_key.size());
+  key.push_back(kBatchRow);
+  key.push_back(static_cast<char>(part));
+  key.append(batch_key);
+  return key;
+}
+
 std::string RowsEnd(char row_kind) {
   return std::string(1, static_cast<char>(row_kind + 1));
 }

@@ -20,6 +20,8 @@
 //   lease row    := 'L' row_number:64                           the lease
 //   journal outbox row   := 'O' position:64 lane row     := 'C' queue_id:32
 //   type_id:32 inverted_priority:8 queue row    := 'Q' namespace 0x00 queue
+//   batch row    := 'G' part:8 namespace 0x00 batch_id          part: 'S' state
+//   and counts, 'C' callbacks
 //   type row     := 'Y' type_id:32                              value: the name
 //   of the task type count row    := 'S' queue_id:32 value: number of scheduled
 //   tasks, 64 bits meta row     := 'M' name
@@ -41,6 +43,7 @@ inline constexpr char kQueueRow = 'Q';
 inline constexpr char kTypeRow = 'Y';
 inline constexpr char kCountRow = 'S';
 inline constexpr char kMetaRow = 'M';
+inline constexpr char kBatchRow = 'G';
 
 // Names of meta rows.
 inline constexpr std::string_view kMetaShardId = "shard_id";
@@ -90,6 +93,14 @@ std::string TypeRowKey(uint32_t type_id);
 std::optional<uint32_t> IdOfTypeRow(std::string_view row_key);
 std::string CountRowKey(uint32_t queue_id);
 std::string MetaRowKey(std::string_view name);
+
+// Which of a batch's two rows a row is.
+enum class BatchPart : char {
+  kState = 'S',      // counts and settings: changes with every member
+  kCallbacks = 'C',  // what is submitted: there if there are any
+};
+// `batch_key` as a task's key.
+std::string BatchRowKey(BatchPart part, std::string_view batch_key);
 
 // First key behind all rows that begin with `row_kind`.
 std::string RowsEnd(char row_kind);

@@ -24,7 +24,8 @@ Fingerprint FingerprintOf(const TaskContent& content,
       .AddBytes(content.queue)
       .AddUint64(content.priority)
       .AddBytes(content.payload.data)
-      .AddUint64(content.retry_policy.max_attempts);
+      .AddUint64(content.retry_policy.max_attempts)
+      .AddBytes(content.batch_id);
   for (const auto& duration :
        {options.delay, options.eta, options.expire_after}) {
     builder.AddBool(duration.has_value());
@@ -115,6 +116,7 @@ std::string EngineHarness::Submit(std::string_view id,
   content->payload.data = options.data;
   content->retry_policy = options.retry;
   content->result_ttl = options.result_ttl;
+  content->batch_id = options.batch_id;
   if (options.eta.has_value()) content->eta = now() + *options.eta;
   content->fingerprint = FingerprintOf(*content, options);
   const int call =

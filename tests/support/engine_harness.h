@@ -35,6 +35,7 @@ struct SubmitOptions {
   bool report_outcome = false;
   absl::Duration result_ttl = absl::ZeroDuration();
   std::string namespace_name = "default";
+  std::string batch_id;
 };
 
 struct WorkerOptions {

@@ -55,6 +55,30 @@ std::string QueueText(const QueueInfo& queue) {
                       " leased=", queue.leased);
 }
 
+std::string BatchText(const BatchInfo& batch) {
+  static const char* const kStates[] = {"?", "OPEN", "CLOSED", "COMPLETE"};
+  std::string text = absl::StrCat(
+      kStates[static_cast<int>(batch.state)], " members=", batch.members,
+      " pending=", batch.pending, " succeeded=", batch.succeeded,
+      " unsuccessful=", batch.unsuccessful);
+  for (const BatchEvent event : kBatchEvents) {
+    const std::string& task_id = batch.callback_task_ids[event];
+    if (task_id.empty()) continue;
+    absl::StrAppend(&text, " ", BatchEventName(event), "=", task_id);
+  }
+  return text;
+}
+
+std::string BatchPageText(const BatchPageReply& page) {
+  if (!page.status.ok()) return StatusText(page.status);
+  std::string text = absl::StrJoin(
+      page.batches, "; ", [](std::string* out, const BatchInfo& batch) {
+        absl::StrAppend(out, batch.batch_id, " ", BatchText(batch));
+      });
+  if (!page.next_page_token.empty()) text += " ...";
+  return text;
+}
+
 std::string OutcomeText(const Outcome& outcome) {
   return absl::StrCat(outcome.task_id, " ", StateName(outcome.state), " ",
                       outcome.failure.type, " attempt=", outcome.attempt,
@@ -77,6 +101,8 @@ std::string SubmitText(const SubmitCommand& command) {
       " max_attempts=", content.retry_policy.max_attempts,
       " max_crashes=", content.retry_policy.max_crashes,
       " backoff=", absl::FormatDuration(content.retry_policy.initial_delay));
+  if (!content.batch_id.empty())
+    absl::StrAppend(&text, " batch=", content.batch_id);
   if (command.delay.has_value()) {
     absl::StrAppend(&text, " delay=", absl::FormatDuration(*command.delay));
   }
@@ -187,6 +213,11 @@ const char* StateName(TaskState state) {
   return "?";
 }
 
+const char* BatchEventName(BatchEvent event) {
+  static const char* const kNames[] = {"first_failure", "success", "complete"};
+  return kNames[static_cast<int>(event) - 1];
+}
+
 std::string ReplyText(const Reply& reply) {
   return std::visit(
       Overloaded{
@@ -219,6 +250,11 @@ std::string ReplyText(const Reply& reply) {
                                      : StatusText(purge.status);
           },
           [](const StatsReply&) { return std::string("stats"); },
+          [](const BatchReply& batch) {
+            return batch.status.ok() ? BatchText(batch.batch)
+                                     : StatusText(batch.status);
+          },
+          [](const BatchPageReply& page) { return BatchPageText(page); },
       },
       reply.body);
 }
@@ -284,6 +320,21 @@ std::string CommandText(const Command& command) {
           },
           [](const SetAdmissionCommand&) { return std::string("admission"); },
           [](const GetStatsCommand&) { return std::string("get stats"); },
+          [](const CreateBatchCommand& create) {
+            return absl::StrCat("create batch ", create.batch_id,
+                                " tag=", create.reply.tag);
+          },
+          [](const CloseBatchCommand& close) {
+            return absl::StrCat("close batch ", close.batch_id,
+                                " tag=", close.reply.tag);
+          },
+          [](const GetBatchCommand& get) {
+            return absl::StrCat("get batch ", get.batch_id,
+                                " tag=", get.reply.tag);
+          },
+          [](const ListBatchesCommand& list) {
+            return absl::StrCat("list batches, tag=", list.reply.tag);
+          },
       },
       command);
 }

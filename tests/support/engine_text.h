@@ -4,6 +4,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "broker/engine/batch.h"
 #include "broker/engine/command.h"
 #include "broker/engine/effects.h"
 #include "broker/engine/task.h"
@@ -22,8 +23,12 @@ const char* StateName(TaskState state);
 // "outcome=FAILED", or "outcome=elsewhere". A page: ids, and " ..." when there
 // is more. A queue: "ready=2 scheduled=1 leased=0". A purge: "purged 3".
 // Workers: "w1 connected credit=1 leases=0; w2 detached draining credit=0
-// leases=2".
+// leases=2". A batch: "OPEN members=2 pending=1 succeeded=1 unsuccessful=0",
+// and " complete=<id>" for each callback that was submitted.
 std::string ReplyText(const Reply& reply);
+
+// "first_failure".
+const char* BatchEventName(BatchEvent event);
 
 // A command in one line.
 std::string CommandText(const Command& command);

@@ -29,6 +29,10 @@ TEST(KeyFormatTest, BytesOfEveryRowStayAsTheyAre) {
   EXPECT_EQ(Hex(TypeRowKey(9)), "5900000009");
   EXPECT_EQ(Hex(CountRowKey(9)), "5300000009");
   EXPECT_EQ(Hex(MetaRowKey("ticket")), "4d7469636b6574");
+  EXPECT_EQ(Hex(BatchRowKey(BatchPart::kState, MakeTaskKey("n", "b"))),
+            "47536e0062");
+  EXPECT_EQ(Hex(BatchRowKey(BatchPart::kCallbacks, MakeTaskKey("n", "b"))),
+            "47436e0062");
   EXPECT_EQ(Hex(EncodeNumber(0x0102030405060708)), "0102030405060708");
 }
 
