@@ -68,8 +68,10 @@ absl::Status ResultCore::Recover(std::string_view new_store_id,
   if (absl::IsNotFound(id)) {
     store_id_ = std::string(new_store_id);
     writes->Put(StoreKey(), store_id_);
+    recent_ids_.emplace(0);
   } else {
     APIUM_RETURN_IF_ERROR(id);
+    APIUM_RETURN_IF_ERROR(RecoverIds());
   }
   store_tag_ = StableHash64(store_id_);
   watches_.SetStore(store_tag_);
@@ -103,6 +105,21 @@ absl::Status ResultCore::Recover(std::string_view new_store_id,
                      return true;
                    }));
   return status;
+}
+
+absl::Status ResultCore::RecoverIds() {
+  std::string value;
+  const absl::Status read = store_->Get(IdsUntilKey(), &value);
+  if (absl::IsNotFound(read)) {
+    // A store that has no bound yet may have any id.
+    recent_ids_.emplace(std::numeric_limits<int64_t>::max());
+    return absl::OkStatus();
+  }
+  APIUM_RETURN_IF_ERROR(read);
+  APIUM_ASSIGN_OR_RETURN(const uint64_t until,
+                         ParsePositionValue(IdsUntilKey(), value));
+  recent_ids_.emplace(static_cast<int64_t>(until));
+  return absl::OkStatus();
 }
 
 absl::Status ResultCore::Apply(std::vector<ResultCommand>* commands,
@@ -239,15 +256,24 @@ absl::Status ResultCore::LoadSlots() {
     }
     slot_of_use_[use] = static_cast<uint32_t>(slots_.size() - 1);
   }
-  APIUM_RETURN_IF_ERROR(store_->MultiGet(
-      absl::MakeConstSpan(slot_keys_.data(), slots_.size()), &stored_));
+  // Most outcomes are of new ids, which need no look.
+  lookups_.clear();
+  lookup_keys_.clear();
   for (size_t i = 0; i < slots_.size(); ++i) {
-    if (stored_[i].has_value()) {
-      APIUM_ASSIGN_OR_RETURN(const OutcomeRow row,
-                             ParseOutcomeValue(slot_keys_[i], *stored_[i]));
-      slots_[i].stored = &*stored_[i];
-      slots_[i].live = row.expire_ms > now_ms_;
-    }
+    const std::string& key = slot_keys_[i];
+    if (!recent_ids_->MayContain(key, TaskIdOfOutcomeKey(key))) continue;
+    lookups_.push_back(i);
+    lookup_keys_.push_back(key);
+  }
+  if (lookups_.empty()) return absl::OkStatus();
+  APIUM_RETURN_IF_ERROR(store_->MultiGet(lookup_keys_, &stored_));
+  for (size_t i = 0; i < lookups_.size(); ++i) {
+    if (!stored_[i].has_value()) continue;
+    Slot& slot = slots_[lookups_[i]];
+    APIUM_ASSIGN_OR_RETURN(const OutcomeRow row,
+                           ParseOutcomeValue(lookup_keys_[i], *stored_[i]));
+    slot.stored = &*stored_[i];
+    slot.live = row.expire_ms > now_ms_;
   }
   return absl::OkStatus();
 }
@@ -446,6 +472,11 @@ void ResultCore::WriteOutcomes(ResultEffects* effects) {
     AppendOutcome(slot.pending, &value_);
     slot.size = static_cast<uint32_t>(value_.size());
     effects->writes.Put(slot_keys_[i], value_);
+    recent_ids_->Add(slot_keys_[i], TaskIdOfOutcomeKey(slot_keys_[i]));
+  }
+  if (const auto bound = recent_ids_->TakeBound()) {
+    effects->writes.Put(IdsUntilKey(),
+                        PositionValue(static_cast<uint64_t>(*bound)));
   }
   for (size_t i = 0; i < slots_.size(); ++i) {
     const Slot& slot = slots_[i];

@@ -25,6 +25,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "common/limits.h"
+#include "common/recent_ids.h"
 #include "results/command.h"
 #include "results/effects.h"
 #include "results/log_reader.h"
@@ -107,6 +108,7 @@ class ResultCore {
                    ResultEffects* effects);
   bool AdmitBatch(PublishBatch* batch, ResultEffects* effects);
   uint32_t AddUse(std::string_view name_space, std::string_view task_id);
+  absl::Status RecoverIds();
   absl::Status LoadSlots();
   absl::Status CarryOut(ResultCommand& command, uint32_t use,
                         ResultEffects* effects);
@@ -133,6 +135,7 @@ class ResultCore {
   std::string store_id_;
   uint64_t store_tag_ = 0;
 
+  std::optional<RecentIds> recent_ids_;  // set by Recover
   PublisherTable publishers_;
   WaiterTable waiters_;
   WatchTable watches_;
@@ -148,7 +151,9 @@ class ResultCore {
   std::vector<uint32_t> slot_of_use_;
   std::vector<std::string> slot_keys_;  // [0, slots_.size()), sorted
   std::vector<Slot> slots_;
-  std::vector<std::optional<std::string>> stored_;  // of the slots
+  std::vector<size_t> lookups_;                     // slots that need a look
+  std::vector<std::string> lookup_keys_;            // theirs
+  std::vector<std::optional<std::string>> stored_;  // their rows
   std::vector<uint32_t> first_use_;                 // of each command
   std::vector<Namespace*> touched_;                 // those with `recorded`
   std::vector<AppendedOutcome> appended_;

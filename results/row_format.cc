@@ -14,6 +14,7 @@ constexpr char kLogKind = 'L';
 constexpr char kHeadKind = 'N';
 constexpr char kShardKind = 'C';
 constexpr char kStoreKind = 'I';
+constexpr char kIdsKind = 'J';
 
 constexpr uint8_t kSameQueue = 1;
 constexpr uint8_t kSameType = 2;
@@ -214,6 +215,12 @@ std::string ShardKey(std::string_view shard_id) {
 }
 
 std::string StoreKey() { return KindKey(kStoreKind, ""); }
+
+std::string IdsUntilKey() { return KindKey(kIdsKind, ""); }
+
+std::string_view TaskIdOfOutcomeKey(std::string_view key) {
+  return key.substr(key.find('\0') + 1);
+}
 
 KeyRange AllHeads() { return AllOfKind(kHeadKind); }
 

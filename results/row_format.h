@@ -13,6 +13,8 @@
 //   head_value    := position:fixed64le
 //   shard_key     := 'C' shard_id
 //   shard_value   := confirmed_position:fixed64le
+//   ids_key       := 'J'
+//   ids_value     := milliseconds:fixed64le
 //   store_key     := 'I'
 //   store_value   := store_id, as text
 //   bytes         := size:varint32 byte*
@@ -34,6 +36,9 @@
 // 'O' is the last kind: ids that brokers mint grow, so that most new outcomes
 // sort behind all that files hold, and a look for an earlier outcome of the
 // same id skips the files by their range alone.
+//
+// No task id of an outcome row that is a UUIDv7 is newer than the time in the
+// ids row (common/recent_ids.h).
 //
 // expire_ms comes first in both, so that the compaction filter reads eight
 // bytes; a log row's is that of its last entry. The head row keeps a
@@ -68,6 +73,7 @@ std::string LogKey(std::string_view name_space, uint64_t position);
 std::string HeadKey(std::string_view name_space);
 std::string ShardKey(std::string_view shard_id);
 std::string StoreKey();
+std::string IdsUntilKey();
 
 // All rows of a kind are in [first, last).
 struct KeyRange {
@@ -76,6 +82,9 @@ struct KeyRange {
 };
 KeyRange AllHeads();
 KeyRange AllShards();
+
+// The task id in a key that SetOutcomeKey made.
+std::string_view TaskIdOfOutcomeKey(std::string_view key);
 
 // The variable part of a key of that kind; DATA_LOSS when it is another kind.
 absl::StatusOr<std::string_view> NamespaceOfHeadKey(std::string_view key);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <limits>
 #include <utility>
 #include <variant>
 
@@ -25,17 +26,26 @@ std::string MintShardId(const EngineOptions& options, absl::Time now) {
   return MintTaskId(now, options.partition, random);
 }
 
+// Empty: there is no such row.
+absl::StatusOr<std::string> ReadMeta(const StoreReader& reader,
+                                     std::string_view name) {
+  std::string value;
+  absl::Status read = reader.Get(MetaRowKey(name), &value);
+  if (!read.ok() && !absl::IsNotFound(read)) return read;
+  return value;
+}
+
 }  // namespace
 
 Engine::Impl::Impl(const EngineOptions& options, const StoreReader* reader,
-                   uint64_t reserved_tickets, std::string shard_id)
+                   Meta meta)
     : options_(options),
       reader_(reader),
-      shard_id_(std::move(shard_id)),
-      new_store_(reserved_tickets == 0),
-      random_(options.random_seed + reserved_tickets),
-      tickets_(reserved_tickets),
-      tasks_(reader),
+      shard_id_(std::move(meta.shard_id)),
+      new_store_(meta.reserved_tickets == 0),
+      random_(options.random_seed + meta.reserved_tickets),
+      tickets_(meta.reserved_tickets),
+      tasks_(reader, meta.ids_until),
       queues_(options.namespaces),
       lanes_({.lane_window_tasks = options.lane_window_tasks,
               .window_bytes = options.ready_window_bytes},
@@ -206,14 +216,16 @@ Engine::~Engine() = default;
 
 absl::StatusOr<std::unique_ptr<Engine>> Engine::Recover(
     const EngineOptions& options, const StoreReader* reader, absl::Time now) {
-  std::string shard_id;
-  std::string reserved;
-  absl::Status read = reader->Get(MetaRowKey(kMetaTicket), &reserved);
-  if (read.ok()) read = reader->Get(MetaRowKey(kMetaShardId), &shard_id);
-  if (!read.ok() && !absl::IsNotFound(read)) return read;
-  if (shard_id.empty()) shard_id = MintShardId(options, now);
-  auto impl = std::make_unique<Impl>(
-      options, reader, DecodeNumber(reserved).value_or(0), shard_id);
+  Impl::Meta meta;
+  APIUM_ASSIGN_OR_RETURN(meta.shard_id, ReadMeta(*reader, kMetaShardId));
+  if (meta.shard_id.empty()) meta.shard_id = MintShardId(options, now);
+  APIUM_ASSIGN_OR_RETURN(std::string number, ReadMeta(*reader, kMetaTicket));
+  meta.reserved_tickets = DecodeNumber(number).value_or(0);
+  APIUM_ASSIGN_OR_RETURN(number, ReadMeta(*reader, kMetaIdsUntil));
+  // A store that has no bound yet may have any id.
+  meta.ids_until = static_cast<int64_t>(DecodeNumber(number).value_or(
+      meta.reserved_tickets == 0 ? 0 : std::numeric_limits<int64_t>::max()));
+  auto impl = std::make_unique<Impl>(options, reader, std::move(meta));
   APIUM_RETURN_IF_ERROR(impl->Recover(now));
   return std::unique_ptr<Engine>(new Engine(std::move(impl)));
 }

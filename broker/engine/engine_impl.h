@@ -41,8 +41,13 @@ namespace apium::broker {
 //   engine_batches.cc groups of tasks and what is submitted at their end
 class Engine::Impl {
  public:
-  Impl(const EngineOptions& options, const StoreReader* reader,
-       uint64_t reserved_tickets, std::string shard_id);
+  // What the meta rows say; 0 for a new store.
+  struct Meta {
+    uint64_t reserved_tickets = 0;
+    int64_t ids_until = 0;
+    std::string shard_id;
+  };
+  Impl(const EngineOptions& options, const StoreReader* reader, Meta meta);
 
   absl::Status Recover(absl::Time now);
   absl::Status BeginTurn(absl::Time now);

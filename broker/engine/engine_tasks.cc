@@ -52,7 +52,7 @@ absl::Status Engine::Impl::Apply(SubmitCommand&& command) {
   const bool minted = content.task_id.empty();
   if (minted) content.task_id = MintTaskId(now_, options_.partition, random_);
   std::string key = MakeTaskKey(content.namespace_name, content.task_id);
-  if (!minted) {
+  if (!minted && !tasks_.IsNew(key, content.task_id)) {
     APIUM_ASSIGN_OR_RETURN(TaskTable::Found found, FindTask(key));
     if (found.live != nullptr || found.finished.has_value())
       return AnswerRepeatedSubmit(command, key, found);

@@ -71,6 +71,7 @@ absl::Status TaskTable::LoadAll(absl::Span<const std::string> keys,
 }
 
 LiveTask* TaskTable::Add(std::string key, StoredTask stored) {
+  recent_ids_.Add(key, stored.content->task_id);
   LiveTask* task = Insert(std::move(key), std::move(stored));
   task->dirty = true;
   return task;
@@ -130,6 +131,10 @@ void TaskTable::Flush(StoreBatch* batch) {
     if (!stays) tasks_.erase(task->key);
   }
   touched_.clear();
+  if (const auto bound = recent_ids_.TakeBound()) {
+    batch->Put(MetaRowKey(kMetaIdsUntil),
+               EncodeNumber(static_cast<uint64_t>(*bound)));
+  }
 }
 
 }  // namespace apium::broker

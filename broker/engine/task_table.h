@@ -13,6 +13,7 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "broker/engine/live_task.h"
+#include "common/recent_ids.h"
 #include "storage/store.h"
 #include "storage/store_batch.h"
 
@@ -24,7 +25,9 @@ namespace apium::broker {
 class TaskTable {
  public:
   // `reader` outlives the table.
-  explicit TaskTable(const StoreReader* reader) : reader_(reader) {}
+  // `ids_until`: the value of the meta row of that name; 0 for a new store.
+  TaskTable(const StoreReader* reader, int64_t ids_until)
+      : reader_(reader), recent_ids_(ids_until) {}
 
   struct Found {
     LiveTask* live = nullptr;  // null: not live
@@ -36,6 +39,11 @@ class TaskTable {
   // Looks in memory, then in the store. Pointers are valid until the end of the
   // turn, or for as long as the task waits in a window or is leased.
   absl::StatusOr<Found> Find(const std::string& key);
+  // Whether it is certain, without a look at the store, that there is no such
+  // task. `key` is of `task_id`.
+  bool IsNew(const std::string& key, const std::string& task_id) const {
+    return !recent_ids_.MayContain(key, task_id);
+  }
   // Only in memory; null if it is not there or finished in this turn.
   LiveTask* FindInMemory(const std::string& key);
   // Brings live tasks into memory. `tasks` gets one entry for each key, null
@@ -63,6 +71,7 @@ class TaskTable {
 
   const StoreReader* const reader_;
   absl::flat_hash_map<std::string, std::unique_ptr<LiveTask>> tasks_;
+  RecentIds recent_ids_;
   std::vector<LiveTask*> touched_;
   std::string scratch_;
 };

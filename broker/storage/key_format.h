@@ -49,6 +49,7 @@ inline constexpr char kBatchRow = 'G';
 inline constexpr std::string_view kMetaShardId = "shard_id";
 inline constexpr std::string_view kMetaTicket = "ticket";
 inline constexpr std::string_view kMetaOutbox = "outbox";
+inline constexpr std::string_view kMetaIdsUntil = "ids_until";
 
 std::string MakeTaskKey(std::string_view namespace_name,
                         std::string_view task_id);
