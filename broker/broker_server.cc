@@ -13,6 +13,7 @@
 #include "broker/engine/engine.h"
 #include "broker/metrics/broker_collector.h"
 #include "broker/outbox/result_forwarder.h"
+#include "broker/service/batch_service.h"
 #include "broker/service/open_calls.h"
 #include "broker/service/queue_service.h"
 #include "broker/service/result_reader.h"
@@ -148,6 +149,7 @@ class BrokerServer::Impl {
   std::unique_ptr<DiskGuard> disk_guard_;
   std::unique_ptr<TaskServiceImpl> task_service_;
   std::unique_ptr<QueueServiceImpl> queue_service_;
+  std::unique_ptr<BatchServiceImpl> batch_service_;
   std::unique_ptr<WorkerServiceImpl> worker_service_;
   std::unique_ptr<ServerInfoServiceImpl> info_service_;
   std::unique_ptr<RpcServer> rpc_server_;
@@ -253,13 +255,15 @@ absl::Status BrokerServer::Impl::StartServices() {
   terms.max_credit = config_.engine.max_credit;
   task_service_ = std::make_unique<TaskServiceImpl>(context);
   queue_service_ = std::make_unique<QueueServiceImpl>(context);
+  batch_service_ = std::make_unique<BatchServiceImpl>(context);
   worker_service_ = std::make_unique<WorkerServiceImpl>(context, terms);
   info_service_ = std::make_unique<ServerInfoServiceImpl>(
       context, shard_id_, config_.engine.namespaces);
   RpcServerOptions rpc;
   rpc.listen_address = config_.listen_address;
   rpc.services = {task_service_.get(), queue_service_.get(),
-                  worker_service_.get(), info_service_.get()};
+                  batch_service_.get(), worker_service_.get(),
+                  info_service_.get()};
   rpc.metrics = grpc_metrics_.get();
   APIUM_ASSIGN_OR_RETURN(rpc_server_, RpcServer::Start(std::move(rpc)));
   keepalive_ = std::make_unique<CallbackQueueKeepalive>();

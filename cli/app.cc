@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "cli/batch_commands.h"
 #include "cli/completion.h"
 #include "cli/exit_code.h"
 #include "cli/queue_commands.h"
@@ -75,6 +76,7 @@ int RunApium(std::vector<std::string> arguments,
   AddGlobalOptions(&app, &session.options());
   AddTaskCommands(&app, &session);
   AddQueueCommands(&app, &session);
+  AddBatchCommands(&app, &session);
   AddWorkerCommands(&app, &session);
   AddServerCommands(&app, &session);
   AddCompletion(&app, &session);

@@ -5,6 +5,7 @@
 
 #include "cli/exit_code.h"
 #include "cli/option_values.h"
+#include "client/batch_client.h"
 #include "client/connection.h"
 #include "client/queue_client.h"
 #include "client/result_client.h"
@@ -99,6 +100,14 @@ absl::StatusOr<QueueClient*> Session::queues() {
     queues_ = std::make_unique<QueueClient>(std::move(broker));
   }
   return queues_.get();
+}
+
+absl::StatusOr<BatchClient*> Session::batches() {
+  if (batches_ == nullptr) {
+    APIUM_ASSIGN_OR_RETURN(std::shared_ptr<Connection> broker, Broker());
+    batches_ = std::make_unique<BatchClient>(std::move(broker));
+  }
+  return batches_.get();
 }
 
 absl::StatusOr<WorkerAdmin*> Session::workers() {

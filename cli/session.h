@@ -20,6 +20,7 @@ class App;
 }
 
 namespace apium {
+class BatchClient;
 class Connection;
 class QueueClient;
 class ResultClient;
@@ -67,6 +68,7 @@ class Session {
   const Output& output() const { return *output_; }
   absl::StatusOr<TaskClient*> tasks();
   absl::StatusOr<QueueClient*> queues();
+  absl::StatusOr<BatchClient*> batches();
   absl::StatusOr<WorkerAdmin*> workers();
   absl::StatusOr<ResultClient*> results();
   // A connection to any server, for calls of at most `deadline`.
@@ -90,6 +92,7 @@ class Session {
   std::shared_ptr<Connection> broker_;
   std::unique_ptr<TaskClient> tasks_;
   std::unique_ptr<QueueClient> queues_;
+  std::unique_ptr<BatchClient> batches_;
   std::unique_ptr<WorkerAdmin> workers_;
   std::unique_ptr<ResultClient> results_;
 };

@@ -40,6 +40,7 @@ struct SubmitFlags {
   std::optional<absl::Duration> result_ttl;
   std::optional<absl::Duration> soft_time_limit;
   std::map<std::string, std::string> headers;
+  std::string batch_id;
   bool wait = false;
   bool raw = false;
 };
@@ -58,7 +59,8 @@ absl::StatusOr<v1::TaskSpec> MakeSpec(const SubmitFlags& flags,
                                      .initial_delay = flags.retry_delay},
                            .result_ttl = flags.result_ttl,
                            .soft_time_limit = flags.soft_time_limit,
-                           .headers = flags.headers};
+                           .headers = flags.headers,
+                           .batch_id = flags.batch_id};
   if (flags.retries.has_value())
     options.retry.attempts_max = *flags.retries + 1;
   APIUM_ASSIGN_OR_RETURN(options.payload, MakePayload(flags.payload, in));
@@ -100,6 +102,10 @@ void AddSchedulingOptions(CLI::App* submit, SubmitFlags* flags) {
       ->add_option("--id", flags->task_id,
                    "Id of the task; the same id and content again changes "
                    "nothing [minted]")
+      ->type_name("ID");
+  submit
+      ->add_option("--batch", flags->batch_id,
+                   "Open batch that the task joins; see `apium batch`")
       ->type_name("ID");
   AddPairs(submit, "--header", &flags->headers,
            "Header for the worker and readers; repeatable");

@@ -47,6 +47,7 @@ v1::TaskSpec ToTaskSpec(SubmitOptions options) {
     DurationToProto(*options.soft_time_limit, spec.mutable_soft_time_limit());
   for (auto& [name, value] : options.headers)
     (*spec.mutable_headers())[name] = std::move(value);
+  spec.set_batch_id(std::move(options.batch_id));
   return spec;
 }
 

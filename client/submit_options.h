@@ -42,6 +42,7 @@ struct SubmitOptions {
   std::optional<absl::Duration> result_ttl;
   std::optional<absl::Duration> soft_time_limit;
   std::map<std::string, std::string> headers;
+  std::string batch_id;  // open batch that it joins; empty: none
 };
 
 // The same as a message. Nothing is checked: the server is the judge.

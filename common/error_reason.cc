@@ -80,6 +80,37 @@ absl::Status WithFieldViolation(absl::Status status, std::string_view field,
   return status;
 }
 
+absl::Status WithFieldRoot(const absl::Status& status, std::string_view root,
+                           std::string_view new_root) {
+  if (status.ok()) return status;
+  const auto rooted = [&](const std::string& text) {
+    const bool begins = text.compare(0, root.size(), root) == 0;
+    const bool ends =
+        begins && (text.size() == root.size() || text[root.size()] == '.' ||
+                   text[root.size()] == ':');
+    return ends ? StrCat(new_root, text.substr(root.size())) : text;
+  };
+  absl::Status moved(status.code(),
+                     AbslView(rooted(std::string(status.message()))));
+  status.ForEachPayload([&](absl::string_view url, const absl::Cord& payload) {
+    moved.SetPayload(url, payload);
+  });
+  auto bad_request = PayloadOf<rpc::v1::BadRequest>(status, kBadRequestUrl);
+  for (auto& violation : *bad_request.mutable_field_violations()) {
+    violation.set_field(ToValidUtf8(rooted(violation.field()), kTextBytesMax));
+  }
+  if (bad_request.field_violations_size() > 0) {
+    SetPayload(bad_request, kBadRequestUrl, &moved);
+  }
+  auto info = PayloadOf<rpc::v1::ErrorInfo>(status, kErrorInfoUrl);
+  const auto field = info.mutable_metadata()->find("field");
+  if (field != info.metadata().end()) {
+    field->second = ToValidUtf8(rooted(field->second), kTextBytesMax);
+    SetPayload(info, kErrorInfoUrl, &moved);
+  }
+  return moved;
+}
+
 absl::Status WithRetryDelay(absl::Status status, absl::Duration delay) {
   if (status.ok()) return status;
   // Ten thousand years is what google.protobuf.Duration holds; a day is more

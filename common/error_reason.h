@@ -87,6 +87,12 @@ absl::Status WithReason(absl::Status status, std::string_view reason,
 absl::Status WithFieldViolation(absl::Status status, std::string_view field,
                                 std::string_view description);
 
+// The same error as part of a larger request: where a violated field, or the
+// message, begins with the path `root`, it begins with `new_root` from here on:
+// "spec.queue" becomes "specs[3].queue".
+absl::Status WithFieldRoot(const absl::Status& status, std::string_view root,
+                           std::string_view new_root);
+
 // Says that the caller should try again after `delay` (>= 0), replacing an
 // earlier delay.
 absl::Status WithRetryDelay(absl::Status status, absl::Duration delay);

@@ -213,6 +213,8 @@ absl::Status OutcomeBodyFromProto(const TaskLimits& limits,
           FailureFromProto(proto->mutable_retry()->mutable_failure());
       return absl::OkStatus();
     }
+    case v1::ExecutionOutcome::kCrashed:
+      return NotImplemented("a crash that a worker tells itself");
     case v1::ExecutionOutcome::OUTCOME_NOT_SET:
       break;
   }

@@ -81,9 +81,6 @@ absl::Status CheckImplemented(const v1::TaskSpec& spec) {
   if (spec.delivery_mode() > v1::DELIVERY_MODE_AT_LEAST_ONCE) {
     return refuse("spec.delivery_mode", "running at most once");
   }
-  if (!spec.batch_id().empty()) {
-    return refuse("spec.batch_id", "joining a batch");
-  }
   if (!spec.required_labels().empty()) {
     return refuse("spec.required_labels", "choosing workers by label");
   }

@@ -35,6 +35,7 @@ TEST(SubmitOptionsTest, EveryFieldArrives) {
       .result_ttl = absl::Hours(2),
       .soft_time_limit = absl::Seconds(30),
       .headers = {{"traceparent", "00-1"}},
+      .batch_id = "letters",
   };
   options.payload.set_data("x");
   EXPECT_EQ(
@@ -44,7 +45,7 @@ TEST(SubmitOptionsTest, EveryFieldArrives) {
       R"(delay { seconds: 1 nanos: 500000000 } expire_after { seconds: 3600 } )"
       R"(retry_policy { max_attempts: 3 initial_delay { seconds: 2 } multiplier: 1.5 )"
       R"(max_delay { seconds: 60 } jitter: 0 non_retryable_types: "ValueError" } )"
-      R"(result_ttl { seconds: 7200 } soft_time_limit { seconds: 30 } )");
+      R"(result_ttl { seconds: 7200 } soft_time_limit { seconds: 30 } batch_id: "letters" )");
 }
 
 TEST(SubmitOptionsTest, TimesArrive) {

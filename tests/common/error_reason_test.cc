@@ -82,6 +82,28 @@ TEST(ErrorReasonTest, CutsAndCleansTextFromOutside) {
   EXPECT_EQ(value.size(), 256u);
 }
 
+TEST(ErrorReasonTest, AFieldMovesUnderAnotherRoot) {
+  const absl::Status moved = WithFieldRoot(
+      WithRetryDelay(InvalidField("spec.queue", "is wrong"), absl::Seconds(1)),
+      "spec", "specs[3]");
+  EXPECT_EQ(moved.message(), "specs[3].queue: is wrong");
+  EXPECT_EQ(moved.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(ReasonOf(moved), "INVALID_FIELD");
+  EXPECT_THAT(FieldViolationsOf(moved),
+              ElementsAre(Pair("specs[3].queue", "is wrong")));
+  EXPECT_THAT(ReasonMetadataOf(moved),
+              ElementsAre(Pair("field", "specs[3].queue")));
+  EXPECT_EQ(RetryDelayOf(moved), absl::Seconds(1));
+}
+
+TEST(ErrorReasonTest, OnlyAWholePartOfAPathIsARoot) {
+  EXPECT_EQ(WithFieldRoot(InvalidField("special", "x"), "spec", "other"),
+            InvalidField("special", "x"));
+  EXPECT_EQ(WithFieldRoot(InvalidField("spec", "x"), "spec", "other"),
+            InvalidField("other", "x"));
+  EXPECT_EQ(WithFieldRoot(absl::OkStatus(), "a", "b"), absl::OkStatus());
+}
+
 TEST(ErrorReasonTest, ReplacesAnEarlierReason) {
   const absl::Status first =
       WithReason(absl::InternalError("x"), "FIRST", {{"a", "1"}});

@@ -43,6 +43,7 @@ TestPlatform::TestPlatform()
   const std::shared_ptr<Connection> broker = Connect(broker_address_);
   tasks_ = std::make_unique<TaskClient>(broker);
   queues_ = std::make_unique<QueueClient>(broker);
+  batches_ = std::make_unique<BatchClient>(broker);
   workers_ = std::make_unique<WorkerAdmin>(broker);
   results_ = std::make_unique<ResultClient>(Connect(results_address_));
 }

@@ -8,6 +8,7 @@
 
 #include "absl/time/time.h"
 #include "apium/v1/task.pb.h"
+#include "client/batch_client.h"
 #include "client/queue_client.h"
 #include "client/result_client.h"
 #include "client/task_client.h"
@@ -28,6 +29,7 @@ class TestPlatform {
 
   TaskClient& tasks() { return *tasks_; }
   QueueClient& queues() { return *queues_; }
+  BatchClient& batches() { return *batches_; }
   WorkerAdmin& workers() { return *workers_; }
   ResultClient& results() { return *results_; }
 
@@ -57,6 +59,7 @@ class TestPlatform {
   std::unique_ptr<ChildProcess> worker_;
   std::unique_ptr<TaskClient> tasks_;
   std::unique_ptr<QueueClient> queues_;
+  std::unique_ptr<BatchClient> batches_;
   std::unique_ptr<WorkerAdmin> workers_;
   std::unique_ptr<ResultClient> results_;
 };

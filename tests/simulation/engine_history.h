@@ -54,6 +54,7 @@ class EngineHistory {
   struct Counts {
     size_t turns = 0;
     size_t tasks = 0;
+    size_t callbacks = 0;  // of batches
     size_t deliveries = 0;
     size_t outcomes = 0;
     size_t crashes = 0;
@@ -82,6 +83,13 @@ class EngineHistory {
   void AddRead();
   void AddQueueCommand();
   void AddWorkerCommand();
+  // engine_history_batches.cc
+  void AddBatchCommand();
+  std::string RandomBatchId();
+  BatchCallback RandomCallback(int percent);
+  void AuditBatches();
+  void CloseBatches();
+  void CheckBatchesAreComplete();
   void AddReport(Worker* worker);
   void AddForgedReport(Worker* worker);
   void Connect(Worker* worker);

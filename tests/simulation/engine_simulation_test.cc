@@ -70,6 +70,7 @@ TEST(EngineSimulationSelfTest, HistoriesAreEventful) {
     total.restarts += history.counts().restarts;
     total.lost_turns += history.counts().lost_turns;
     total.refusals += history.counts().refusals;
+    total.callbacks += history.counts().callbacks;
   }
   EXPECT_GT(total.tasks, 200 * 8u);
   EXPECT_GT(total.deliveries, 200 * 8u);
@@ -78,6 +79,7 @@ TEST(EngineSimulationSelfTest, HistoriesAreEventful) {
   EXPECT_GT(total.restarts, 20u);
   EXPECT_GT(total.lost_turns, 50u);
   EXPECT_GT(total.refusals, 100u);
+  EXPECT_GT(total.callbacks, 200u);
 }
 
 // The checker bites: a disk that forgets what it acknowledged is found out.

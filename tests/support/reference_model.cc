@@ -39,6 +39,7 @@ void ReferenceModel::Turn(absl::Time now, const std::vector<Command>& commands,
   now_ = std::max(now_, now);
   record_ = TurnRecord();
   Sort(effects);
+  ReadBatchRows(effects);
   LearnIds(commands);
   RunTimers();
   LoseSessions();
@@ -52,7 +53,10 @@ void ReferenceModel::Turn(absl::Time now, const std::vector<Command>& commands,
         },
         command);
   }
+  SettleBatches();
   TakeLateExpiries();
+  SettleBatches();
+  CompareBatches();
   CompareOutcomes(effects);
   ComparePushes();
   CompareReplies();
@@ -196,6 +200,9 @@ void ReferenceModel::Apply(const SubmitCommand& command) {
     ExpectReply(tag, kQueueNotFound);
   } else if (queue->second.submit_paused) {
     ExpectReply(tag, "FAILED_PRECONDITION/QUEUE_PAUSED_FOR_SUBMIT");
+  } else if (const std::string refusal = JoinRefusal(content);
+             !refusal.empty()) {
+    ExpectReply(tag, refusal);
   } else {
     const std::string id =
         content.task_id.empty() ? minted_ids_[tag] : content.task_id;
@@ -222,6 +229,7 @@ void ReferenceModel::Accept(const SubmitCommand& command,
                         .for_outcome = true});
   }
   tasks_[id] = {.content = content, .minted = command.content->task_id.empty()};
+  JoinBatch(*content);
   Task& task = tasks_[id];
   if (content->eta > now_) {
     Schedule(&task, content->eta);
@@ -252,6 +260,7 @@ void ReferenceModel::Finish(const std::string& id, TaskState state,
                         .attempt = task.attempt,
                         .failures = task.failures,
                         .crashes = task.crashes}));
+  LeaveBatch(*task.content, state);
   if (task.leased()) EndLease(&task);
   task.state = state;
   task.finish_time = now_;

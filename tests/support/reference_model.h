@@ -15,6 +15,7 @@
 #include "broker/engine/command.h"
 #include "broker/engine/effects.h"
 #include "broker/engine/engine.h"
+#include "broker/storage/batch_codec.h"
 
 namespace apium::broker {
 
@@ -49,6 +50,11 @@ class ReferenceModel {
   std::vector<std::string> TaskIds() const;
   size_t live_tasks() const { return LiveTaskIds().size(); }
   uint64_t last_outbox_position() const { return last_position_; }
+  // All that were ever made.
+  std::vector<std::string> BatchIds() const;
+  std::vector<std::string> IncompleteBatchIds() const;
+  // Tasks that known batches have submitted.
+  size_t submitted_callbacks() const;
 
  private:
   struct Task {
@@ -108,6 +114,10 @@ class ReferenceModel {
     uint64_t tag = 0;
     std::string queue;
   };
+  struct Batch {
+    StoredBatch state;
+    std::shared_ptr<const BatchCallbacks> callbacks;
+  };
   // What one turn should have said, and what it said.
   struct TurnRecord {
     std::map<uint64_t, std::vector<std::string>> expected_replies;  // by tag
@@ -117,6 +127,8 @@ class ReferenceModel {
     std::map<uint64_t, std::vector<const Reply*>> replies;
     std::map<const WorkerSink*, std::vector<const WorkerPush*>> pushes;
     std::vector<const Outcome*> outcomes;
+    std::set<std::string> changed_batches;
+    std::map<std::string, StoredBatch> written_batches;
   };
 
   // reference_model.cc: the rules.
@@ -139,6 +151,10 @@ class ReferenceModel {
   void Apply(const DeleteQueueCommand& command);
   void Apply(const PurgeQueueCommand& command);
   void Apply(const OutboxConfirmedCommand& command);
+  void Apply(const CreateBatchCommand& command);
+  void Apply(const CloseBatchCommand& command);
+  void Apply(const GetBatchCommand& command);
+  void Apply(const ListBatchesCommand& command);
   // Not modelled; their answers are not looked at.
   void Apply(const ListTasksCommand&) {}
   void Apply(const ListQueuesCommand&) {}
@@ -167,6 +183,21 @@ class ReferenceModel {
   std::string TaskText(const Task& task) const;
   std::string QueueText(const std::string& queue) const;
   std::string WorkersText() const;
+
+  // reference_model_batches.cc.
+  // Null where the engine answers that it does not know the batch (any more).
+  Batch* FindBatch(const std::string& id);
+  // Why the task may not join its batch; empty: it may.
+  std::string JoinRefusal(const TaskContent& content);
+  void JoinBatch(const TaskContent& content);
+  void LeaveBatch(const TaskContent& content, TaskState end);
+  void SettleBatches();
+  // `place` is that of all callbacks of this moment.
+  void SubmitCallback(const std::string& batch_id, Batch* batch,
+                      BatchEvent event, std::optional<uint64_t>* place);
+  void ExpectBatch(uint64_t tag, const std::string& id);
+  void ReadBatchRows(const Effects& effects);
+  void CompareBatches();
 
   // reference_model_checks.cc: the comparison.
   void Sort(const Effects& effects);
@@ -199,6 +230,7 @@ class ReferenceModel {
   std::map<std::string, Task> tasks_;     // by id
   std::map<uint64_t, Session> sessions_;  // by number
   std::map<std::string, Queue> queues_ = {{"default", {}}};
+  std::map<std::string, Batch> batches_;  // by id
   std::vector<Waiter> waiters_;
   std::map<uint64_t, Watcher> watchers_;  // by tag
   std::vector<Purge> purges_;

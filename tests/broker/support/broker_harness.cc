@@ -18,6 +18,7 @@ BrokerHarness::BrokerHarness(BrokerConfig config) {
                                  grpc::InsecureChannelCredentials());
   tasks_ = v1::TaskService::NewStub(channel_);
   queues_ = v1::QueueService::NewStub(channel_);
+  batches_ = v1::BatchService::NewStub(channel_);
   workers_ = v1::WorkerService::NewStub(channel_);
   info_ = v1::ServerService::NewStub(channel_);
 }

@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "apium/v1/batch_service.grpc.pb.h"
 #include "apium/v1/queue_service.grpc.pb.h"
 #include "apium/v1/server_service.grpc.pb.h"
 #include "apium/v1/task_service.grpc.pb.h"
@@ -40,6 +41,7 @@ class BrokerHarness {
   const std::shared_ptr<grpc::Channel>& channel() { return channel_; }
   v1::TaskService::Stub& tasks() { return *tasks_; }
   v1::QueueService::Stub& queues() { return *queues_; }
+  v1::BatchService::Stub& batches() { return *batches_; }
   v1::WorkerService::Stub& workers() { return *workers_; }
   v1::ServerService::Stub& info() { return *info_; }
 
@@ -54,6 +56,7 @@ class BrokerHarness {
   std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<v1::TaskService::Stub> tasks_;
   std::unique_ptr<v1::QueueService::Stub> queues_;
+  std::unique_ptr<v1::BatchService::Stub> batches_;
   std::unique_ptr<v1::WorkerService::Stub> workers_;
   std::unique_ptr<v1::ServerService::Stub> info_;
 };

@@ -1,0 +1,100 @@
+// Batches in random histories.
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "tests/simulation/engine_history.h"
+
+namespace apium::broker {
+namespace {
+
+constexpr int kBatchIds = 8;
+
+}  // namespace
+
+std::string EngineHistory::RandomBatchId() {
+  return absl::StrCat("b", Below(kBatchIds));
+}
+
+// None in 100 - `percent` of 100 cases.
+BatchCallback EngineHistory::RandomCallback(int percent) {
+  if (!Chance(percent)) return {};
+  auto content = std::make_shared<TaskContent>();
+  content->namespace_name = "default";
+  content->type = Chance(50) ? "job" : "mail";
+  content->queue = RandomQueue();
+  content->priority = Chance(70) ? 100 : 200;
+  content->payload.data = absl::StrCat("callback ", Below(1000));
+  content->retry_policy.jitter = 0;
+  content->retry_policy.initial_delay = absl::Seconds(1);
+  if (Chance(10)) {
+    // Often over when the batch ends.
+    content->expire_time = driver_.now() + absl::Milliseconds(Below(9000));
+    moments_.push_back(content->expire_time);
+  }
+  BatchCallback callback = {.content = std::move(content)};
+  if (Chance(20)) callback.delay = absl::Milliseconds(Below(5000));
+  if (Chance(10))
+    callback.expire_after = absl::Microseconds(1 + Below(9'000'000));
+  return callback;
+}
+
+void EngineHistory::AddBatchCommand() {
+  const std::string id = RandomBatchId();
+  switch (Below(10)) {
+    case 0:
+    case 1:
+    case 2:
+    case 3: {
+      auto callbacks = std::make_shared<BatchCallbacks>();
+      for (const BatchEvent event : kBatchEvents)
+        (*callbacks)[event] = RandomCallback(60);
+      Add(CreateBatchCommand{
+          .reply = NewCall(),
+          .namespace_name = "default",
+          .batch_id = id,
+          .callbacks = std::move(callbacks),
+          .fingerprint = {.high = 1, .low = Below(4) == 0 ? 1u : 0u}});
+      return;
+    }
+    case 4:
+    case 5:
+    case 6:
+      Add(CloseBatchCommand{
+          .reply = NewCall(), .namespace_name = "default", .batch_id = id});
+      return;
+    case 7:
+      Add(ListBatchesCommand{
+          .reply = NewCall(),
+          .namespace_name = "default",
+          .page_size = static_cast<uint32_t>(1 + Below(kBatchIds)),
+          .page_token = Chance(50) ? "" : RandomBatchId()});
+      return;
+    default:
+      Add(GetBatchCommand{
+          .reply = NewCall(), .namespace_name = "default", .batch_id = id});
+  }
+}
+
+void EngineHistory::AuditBatches() {
+  for (const std::string& id : model_.BatchIds()) {
+    Add(GetBatchCommand{
+        .reply = NewCall(), .namespace_name = "default", .batch_id = id});
+  }
+}
+
+void EngineHistory::CloseBatches() {
+  for (const std::string& id : model_.BatchIds()) {
+    Add(CloseBatchCommand{
+        .reply = NewCall(), .namespace_name = "default", .batch_id = id});
+  }
+}
+
+void EngineHistory::CheckBatchesAreComplete() {
+  for (const std::string& id : model_.IncompleteBatchIds())
+    model_.AddViolation(absl::StrCat("batch ", id, " never became complete"));
+}
+
+}  // namespace apium::broker
