@@ -253,6 +253,7 @@ absl::Status BrokerServer::Impl::StartServices() {
   // Two heartbeats may be lost.
   terms.heartbeat_interval = config_.engine.lease_duration / 3;
   terms.max_credit = config_.engine.max_credit;
+  terms.chunk_window_bytes = config_.chunk_window_bytes;
   task_service_ = std::make_unique<TaskServiceImpl>(context);
   queue_service_ = std::make_unique<QueueServiceImpl>(context);
   batch_service_ = std::make_unique<BatchServiceImpl>(context);

@@ -56,6 +56,9 @@ struct BrokerConfig {
   MailboxLimits mailbox;
   GroupCommitOptions commit;
   uint32_t stream_window = 8192;
+  // Bytes of chunks that a worker may have sent without an acknowledgement:
+  // what fills the time of a commit, and small beside the mailbox.
+  uint64_t chunk_window_bytes = 4 * 1024 * 1024;
   // Below this much free disk submits are refused. 0: never.
   uint64_t min_free_disk_bytes = 256 * 1024 * 1024;
 

@@ -111,6 +111,33 @@ void AddBrokerFlags(CLI::App* app, BrokerConfig* config, bool* in_memory) {
       ->envname(environment("payload-max"))
       ->transform(CLI::AsSizeValue(false))
       ->capture_default_str();
+  app->add_option("--chunk-max", config->engine.chunk_bytes_max,
+                  "Bytes of one chunk that a task appends, at most 1Mi")
+      ->envname(environment("chunk-max"))
+      ->transform(CLI::AsSizeValue(false))
+      ->check(CLI::Range(size_t{1}, kChunkBytesHardMax))
+      ->capture_default_str();
+  app->add_option("--task-chunks-max", config->engine.task_chunks_max,
+                  "Chunks of one task, over all its attempts")
+      ->envname(environment("task-chunks-max"))
+      ->capture_default_str();
+  app->add_option("--task-chunk-bytes-max", config->engine.task_chunk_bytes_max,
+                  "Bytes of the chunks of one task, over all its attempts")
+      ->envname(environment("task-chunk-bytes-max"))
+      ->transform(CLI::AsSizeValue(false))
+      ->capture_default_str();
+  app->add_option("--chunk-window", config->chunk_window_bytes,
+                  "Bytes of chunks that a worker may send ahead of their "
+                  "acknowledgement")
+      ->envname(environment("chunk-window"))
+      ->transform(CLI::AsSizeValue(false))
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  AddDurationFlag(app, "chunk-retention", &config->engine.chunk_retention,
+                  absl::ZeroDuration(), kResultTtlMax,
+                  "How long the chunks of a finished task are kept, unless its "
+                  "result is kept for longer")
+      ->envname(environment("chunk-retention"));
   app->add_option("--mailbox-commands", config->mailbox.commands_max,
                   "Commands that may wait; beyond, callers are refused")
       ->envname(environment("mailbox-commands"))

@@ -52,6 +52,8 @@ inline constexpr std::string_view kBacklogFull =
     "BACKLOG_FULL";  // RESOURCE_EXHAUSTED: a limit on tasks
 inline constexpr std::string_view kBrokerBusy =
     "BROKER_BUSY";  // RESOURCE_EXHAUSTED: mailbox full
+inline constexpr std::string_view kChunkLimit =
+    "CHUNK_LIMIT";  // RESOURCE_EXHAUSTED: size or number of chunks
 inline constexpr std::string_view kShuttingDown =
     "SHUTTING_DOWN";  // UNAVAILABLE
 inline constexpr std::string_view kStoreFailed =

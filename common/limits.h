@@ -50,6 +50,13 @@ inline constexpr uint32_t kPriorityMax = 255;
 // How far ahead an ETA, a delay or an expiry may be: further is a mistake in
 // units.
 inline constexpr absl::Duration kEtaAheadMax = absl::Hours(24 * 3660);
+// What an attempt says with its progress.
+inline constexpr size_t kProgressStateBytesMax = 64;
+inline constexpr size_t kProgressDetailsBytesMax = 16 * 1024;
+// One chunk that an attempt appends, unless the operator says otherwise.
+inline constexpr size_t kChunkBytesDefaultMax = 64 * 1024;
+// What an operator may raise it to: a window of chunks must hold some.
+inline constexpr size_t kChunkBytesHardMax = 1024 * 1024;
 // Failures of one task before it ends.
 inline constexpr uint32_t kAttemptsMax = 1'000'000;
 // Growth of the back-off between attempts.

@@ -24,7 +24,12 @@ size_t Add(const Delivery& delivery, v1::BrokerPush* proto) {
   SpecToProto(*delivery.content, View::kFull, added->mutable_spec());
   TimeToProto(delivery.content->create_time, added->mutable_create_time());
   added->set_failures(delivery.failures);
-  return kEntryBytes + ContentBytes(*delivery.content);
+  added->set_chunks(delivery.chunks);
+  if (delivery.details == nullptr)
+    return kEntryBytes + ContentBytes(*delivery.content);
+  PayloadToProto(*delivery.details, View::kFull, added->mutable_details());
+  return kEntryBytes + ContentBytes(*delivery.content) +
+         delivery.details->data.size();
 }
 
 size_t Add(const OutcomeAcknowledged& acknowledged, v1::BrokerPush* proto) {
@@ -54,6 +59,15 @@ size_t Add(const DrainSession& drain, v1::BrokerPush* proto) {
   added->set_control_id(drain.control_id);
   added->mutable_drain();
   return kEntryBytes;
+}
+
+size_t Add(const ChunksAcknowledged& chunks, v1::BrokerPush* proto) {
+  v1::ChunkAcknowledgement* const added = proto->add_chunk_acknowledgements();
+  added->set_epoch(chunks.epoch);
+  added->set_number(chunks.number);
+  if (chunks.status.ok()) return kEntryBytes;
+  ItemErrorToProto(chunks.status, added->mutable_error());
+  return kEntryBytes + chunks.status.message().size();
 }
 
 size_t Add(const SessionOpened&, v1::BrokerPush*) {

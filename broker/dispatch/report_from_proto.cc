@@ -1,6 +1,7 @@
 #include "broker/dispatch/report_from_proto.h"
 
 #include <algorithm>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -223,6 +224,45 @@ absl::Status OutcomeBodyFromProto(const TaskLimits& limits,
                       "or retry");
 }
 
+absl::Status ProgressFromProto(v1::TaskProgress* proto,
+                               ProgressReport* report) {
+  APIUM_RETURN_IF_ERROR(LeaseFromProto("report.progress.lease",
+                                       proto->mutable_lease(), &report->lease));
+  v1::Progress& said = *proto->mutable_progress();
+  std::string& state = *said.mutable_state();
+  report->progress = {
+      .completed = said.completed(),
+      .total = said.total(),
+      .message = CutReason(std::move(*said.mutable_message())),
+      .state = state.size() <= kProgressStateBytesMax
+                   ? std::move(state)
+                   : ToValidUtf8(state, kProgressStateBytesMax)};
+  if (!said.has_details()) return absl::OkStatus();
+  const size_t bytes = said.details().data().size();
+  if (bytes > kProgressDetailsBytesMax) {
+    return OutOfRange("report.progress.progress.details",
+                      StrCat(bytes, " bytes"),
+                      StrCat("at most ", kProgressDetailsBytesMax, " bytes"));
+  }
+  auto details = std::make_shared<Payload>();
+  APIUM_RETURN_IF_ERROR(PayloadFromProto("report.progress.progress.details",
+                                         said.mutable_details(),
+                                         details.get()));
+  report->progress.details = std::move(details);
+  return absl::OkStatus();
+}
+
+absl::Status ChunkFromProto(v1::AppendedChunk* proto, ChunkReport* report) {
+  APIUM_RETURN_IF_ERROR(LeaseFromProto("report.chunks.lease",
+                                       proto->mutable_lease(), &report->lease));
+  if (proto->number() == 0) {
+    return OutOfRange("report.chunks.number", "0", "1 for the first");
+  }
+  report->number = proto->number();
+  return PayloadFromProto("report.chunks.payload", proto->mutable_payload(),
+                          &report->payload);
+}
+
 size_t OutcomeBytes(const v1::ExecutionOutcome& proto) {
   return sizeof(ExecutionReport) + proto.result().data().size() +
          proto.failure().message().size() + proto.failure().stack().size();
@@ -290,16 +330,16 @@ absl::Status ReportFromProto(const TaskLimits& limits, uint32_t max_credit,
         TimeFromProto("report.started.start_time", proto.start_time()));
   }
   for (v1::TaskProgress& proto : *report->mutable_progress()) {
-    ProgressReport& progress =
-        pieces.For(sizeof(ProgressReport) + proto.progress().message().size())
-            .progress.emplace_back();
-    APIUM_RETURN_IF_ERROR(LeaseFromProto(
-        "report.progress.lease", proto.mutable_lease(), &progress.lease));
-    v1::Progress& said = *proto.mutable_progress();
-    progress.progress = {
-        .completed = said.completed(),
-        .total = said.total(),
-        .message = CutReason(std::move(*said.mutable_message()))};
+    const size_t bytes = sizeof(ProgressReport) +
+                         proto.progress().message().size() +
+                         proto.progress().details().data().size();
+    APIUM_RETURN_IF_ERROR(
+        ProgressFromProto(&proto, &pieces.For(bytes).progress.emplace_back()));
+  }
+  for (v1::AppendedChunk& proto : *report->mutable_chunks()) {
+    const size_t bytes = sizeof(ChunkReport) + proto.payload().data().size();
+    APIUM_RETURN_IF_ERROR(
+        ChunkFromProto(&proto, &pieces.For(bytes).chunks.emplace_back()));
   }
   for (v1::ExecutionOutcome& proto : *report->mutable_outcomes()) {
     ExecutionReport& outcome =

@@ -320,6 +320,7 @@ void WorkerSession::BuildWelcome(const SessionOpened& opened) {
   DurationToProto(terms_->heartbeat_interval,
                   welcome->mutable_heartbeat_interval());
   welcome->set_max_credit(terms_->max_credit);
+  welcome->set_chunk_window_bytes(terms_->chunk_window_bytes);
 }
 
 void WorkerSession::TellDisconnected() {

@@ -29,6 +29,7 @@ struct SessionTerms {
   absl::Duration lease_duration;
   absl::Duration heartbeat_interval;
   uint32_t max_credit = 0;
+  uint64_t chunk_window_bytes = 0;
 };
 
 // One WorkerService.Work stream.

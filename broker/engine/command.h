@@ -56,6 +56,15 @@ struct WatchTaskCommand {
   std::string task_id;
 };
 
+// Answered by FollowReply: at once if there are chunks from that position on,
+// or the task has ended or is not known here; else when either is so.
+struct FollowTaskCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+  std::string task_id;
+  uint64_t from = 1;  // position
+};
+
 // The caller of a wait, a watch, or a stream of submits has gone: forget what
 // was to be sent to it. Not answered.
 struct ForgetSinkCommand {
@@ -126,6 +135,13 @@ struct ProgressReport {
   Progress progress;
 };
 
+// See apium.v1.AppendedChunk.
+struct ChunkReport {
+  LeaseName lease;
+  uint64_t number = 0;
+  Payload payload;
+};
+
 // A worker's message. Extends the session whatever it holds. Refusals and
 // acknowledgements go to the session's sink.
 struct WorkerReportCommand {
@@ -133,6 +149,7 @@ struct WorkerReportCommand {
       sink;  // which names the session: a sink that was replaced is ignored
   std::vector<StartedReport> started;
   std::vector<ProgressReport> progress;
+  std::vector<ChunkReport> chunks;
   std::vector<ExecutionReport> outcomes;
   uint32_t credit = 0;
   bool draining = false;
@@ -264,14 +281,16 @@ struct GetStatsCommand {
   ReplyAddress reply;
 };
 
-using Command = std::variant<
-    SubmitCommand, WorkerReportCommand, GetTaskCommand, WaitTaskCommand,
-    WatchTaskCommand, ForgetSinkCommand, CancelTaskCommand, ListTasksCommand,
-    OpenSessionCommand, SessionDisconnectedCommand, ListWorkersCommand,
-    DrainWorkerCommand, CreateQueueCommand, UpdateQueueCommand, GetQueueCommand,
-    ListQueuesCommand, DeleteQueueCommand, PurgeQueueCommand,
-    OutboxConfirmedCommand, SetAdmissionCommand, GetStatsCommand,
-    CreateBatchCommand, CloseBatchCommand, GetBatchCommand, ListBatchesCommand>;
+using Command =
+    std::variant<SubmitCommand, WorkerReportCommand, GetTaskCommand,
+                 WaitTaskCommand, WatchTaskCommand, ForgetSinkCommand,
+                 CancelTaskCommand, ListTasksCommand, OpenSessionCommand,
+                 SessionDisconnectedCommand, ListWorkersCommand,
+                 DrainWorkerCommand, CreateQueueCommand, UpdateQueueCommand,
+                 GetQueueCommand, ListQueuesCommand, DeleteQueueCommand,
+                 PurgeQueueCommand, OutboxConfirmedCommand, SetAdmissionCommand,
+                 GetStatsCommand, CreateBatchCommand, CloseBatchCommand,
+                 GetBatchCommand, ListBatchesCommand, FollowTaskCommand>;
 
 }  // namespace apium::broker
 

@@ -48,6 +48,15 @@ struct TaskReply {
   Elsewhere elsewhere = Elsewhere::kNo;
 };
 
+// A page of a task's chunks. `chunks` empty: ask again, for there is more now;
+// or with `ended`: there is no more and will not be.
+struct FollowReply {
+  absl::Status status;
+  std::vector<TaskChunk> chunks;  // in order, without gaps
+  bool ended = false;
+  TaskReply task;  // with `ended`: as WaitTaskCommand answers
+};
+
 struct TaskPageReply {
   absl::Status status;
   std::vector<TaskSnapshot> tasks;
@@ -132,7 +141,7 @@ struct StatsReply {
 struct Reply {
   std::variant<SubmitReply, OutcomeReply, TaskReply, TaskPageReply, StatusReply,
                WorkersReply, QueueReply, QueuePageReply, PurgeReply, StatsReply,
-               BatchReply, BatchPageReply>
+               BatchReply, BatchPageReply, FollowReply>
       body;
 };
 
@@ -159,11 +168,22 @@ struct Delivery {
   uint32_t attempt = 0;
   uint64_t epoch = 0;
   uint32_t failures = 0;
+  // From earlier attempts.
+  std::shared_ptr<const Payload> details;  // null: none were said
+  uint64_t chunks = 0;
 };
 
 // The outcome that the worker reported is durable.
 struct OutcomeAcknowledged {
   uint64_t epoch = 0;
+};
+
+// Chunks of an attempt up to `number` are durable; with an error: those that
+// were not acknowledged before are refused, and so is what follows them.
+struct ChunksAcknowledged {
+  uint64_t epoch = 0;
+  uint64_t number = 0;
+  absl::Status status;
 };
 
 // A report that changed nothing.
@@ -185,7 +205,7 @@ struct DrainSession {
 
 struct WorkerPush {
   std::variant<Delivery, OutcomeAcknowledged, ReportRefused, CancelDelivery,
-               SessionOpened, SessionClosed, DrainSession>
+               SessionOpened, SessionClosed, DrainSession, ChunksAcknowledged>
       body;
 };
 

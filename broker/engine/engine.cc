@@ -21,6 +21,9 @@ namespace {
 // Timers carried out in one turn: each may read a task.
 constexpr size_t kTimersPerTurn = 2048;
 
+// Chunks of ended tasks that are deleted in one turn.
+constexpr size_t kChunkDeletesPerTurn = 4096;
+
 std::string MintShardId(const EngineOptions& options, absl::Time now) {
   std::mt19937_64 random(options.random_seed);
   return MintTaskId(now, options.partition, random);
@@ -55,7 +58,9 @@ Engine::Impl::Impl(const EngineOptions& options, const StoreReader* reader,
       sessions_(options.lease_duration, options.reattach_grace),
       waiters_(options.max_waiters),
       outbox_(reader),
-      batches_(reader, options.batch_window) {}
+      batches_(reader, options.batch_window),
+      chunks_(reader),
+      details_(reader) {}
 
 absl::Status Engine::Impl::Recover(absl::Time now) {
   now_ = now;
@@ -95,6 +100,7 @@ absl::Status Engine::Impl::RecoverLeases(absl::Time now) {
         session->namespace_name = task->content().namespace_name;
       }
       leases_.Restore(task, session, stored, row.number, now);
+      APIUM_RETURN_IF_ERROR(RecoverStream(task));
       APIUM_ASSIGN_OR_RETURN(Lane * lane, lanes_.LaneOf(*task));
       --lane->queue->ready;
       ++lane->queue->leased;
@@ -124,6 +130,7 @@ absl::Status Engine::Impl::BeginTurn(absl::Time now) {
 }
 
 absl::Status Engine::Impl::RunDueTimers() {
+  chunk_deletes_left_ = kChunkDeletesPerTurn;
   std::vector<TimerId> due;
   APIUM_RETURN_IF_ERROR(timers_.TakeDue(now_, kTimersPerTurn, &due));
   if (due.size() == kTimersPerTurn) more_to_do_ = true;
@@ -133,6 +140,10 @@ absl::Status Engine::Impl::RunDueTimers() {
   std::vector<LiveTask*> tasks;
   APIUM_RETURN_IF_ERROR(tasks_.LoadAll(keys, &tasks));
   for (size_t i = 0; i < due.size(); ++i) {
+    if (due[i].kind == TimerKind::kChunks) {
+      APIUM_RETURN_IF_ERROR(DeleteChunks(due[i].task_key));
+      continue;
+    }
     LiveTask* task = tasks[i];
     if (task == nullptr || task->finished()) continue;
     if (due[i].kind == TimerKind::kReady) {
@@ -173,11 +184,13 @@ absl::Status Engine::Impl::EndTurn(Effects* effects) {
     APIUM_RETURN_IF_ERROR(SettleBatches());
     more_to_do_ = true;
   }
+  APIUM_RETURN_IF_ERROR(failed_read_);
   effects->writes.Append(turn_.writes);
   // Chunks before tasks: what a chunk lists behind the window leaves memory
   // with the tasks.
   StoreBatch ready_rows;
   lanes_.Flush(&ready_rows);
+  chunks_.Flush(&effects->writes);
   tasks_.Flush(&effects->writes);
   effects->writes.Append(ready_rows);
   timers_.Flush(&effects->writes);
@@ -185,6 +198,7 @@ absl::Status Engine::Impl::EndTurn(Effects* effects) {
   outbox_.Flush(&effects->writes, &effects->outbox);
   queues_.Flush(&effects->writes);
   batches_.Flush(&effects->writes);
+  details_.Flush(&effects->writes);
   tickets_.Flush(&effects->writes);
   std::move(turn_.replies.begin(), turn_.replies.end(),
             std::back_inserter(effects->replies));

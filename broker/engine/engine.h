@@ -52,6 +52,14 @@ struct EngineOptions {
   // Batches held in memory besides those that the turn changes: the ones that
   // were used last; the rest is on disk.
   size_t batch_window = 4096;
+  // Bounds of what a task's attempts append: of one chunk, and of all of a
+  // task. Beyond: RESOURCE_EXHAUSTED / CHUNK_LIMIT.
+  size_t chunk_bytes_max = 64 * 1024;
+  uint64_t task_chunks_max = 100000;
+  uint64_t task_chunk_bytes_max = 64 * 1024 * 1024;
+  // How long chunks are kept after the end of their task, unless its result is
+  // kept for longer.
+  absl::Duration chunk_retention = absl::Hours(24);
   // Partition that minted ids carry.
   uint16_t partition = 0;
   // Seed of the engine's randomness (jitter, ids). Same seed, store and

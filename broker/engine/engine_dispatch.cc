@@ -60,10 +60,12 @@ absl::StatusOr<bool> Engine::Impl::DispatchOne(Session* session) {
       ++queue->stats.delivered;
       if (redelivery) ++queue->stats.redelivered;
       queue->stats.queue_wait.Record(now_ - task->ready_time);
-      Push(*session, Delivery{.content = task->stored.content,
-                              .attempt = task->stored.attempt,
-                              .epoch = task->lease.epoch,
-                              .failures = task->stored.failures});
+      Delivery delivery{.content = task->stored.content,
+                        .attempt = task->stored.attempt,
+                        .epoch = task->lease.epoch,
+                        .failures = task->stored.failures};
+      APIUM_RETURN_IF_ERROR(AddHandover(*task, &delivery));
+      Push(*session, std::move(delivery));
       NotifyWatchers(*task);
       return true;
     }

@@ -15,7 +15,9 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "broker/engine/batch_table.h"
+#include "broker/engine/chunk_table.h"
 #include "broker/engine/command.h"
+#include "broker/engine/details_table.h"
 #include "broker/engine/effects.h"
 #include "broker/engine/engine.h"
 #include "broker/engine/lease_table.h"
@@ -31,6 +33,9 @@
 
 namespace apium::broker {
 
+// RESOURCE_EXHAUSTED / TOO_MANY_WAITERS.
+absl::Status TooManyWaiters(size_t limit);
+
 // The rules of the shard over its tables. One file for each concern:
 //   engine.cc         the turn, recovery
 //   engine_tasks.cc   submit, look at, wait for, cancel, end a task
@@ -38,6 +43,7 @@ namespace apium::broker {
 //   engine_dispatch.cc which worker gets which task
 //   engine_attempts.cc how attempts end, and what follows
 //   engine_queues.cc  queues, purge, counts
+//   engine_chunks.cc  what running tasks say of themselves: progress, chunks
 //   engine_batches.cc groups of tasks and what is submitted at their end
 class Engine::Impl {
  public:
@@ -79,6 +85,7 @@ class Engine::Impl {
   absl::Status Apply(CloseBatchCommand&& command);
   absl::Status Apply(GetBatchCommand&& command);
   absl::Status Apply(ListBatchesCommand&& command);
+  absl::Status Apply(FollowTaskCommand&& command);
 
   const std::string& shard_id() const { return shard_id_; }
   const Outbox& outbox() const { return outbox_; }
@@ -196,6 +203,27 @@ class Engine::Impl {
   absl::Status PurgeScheduled(Queue* queue, Purge* purge, size_t* budget,
                               bool* done);
 
+  // engine_chunks.cc
+  absl::Status ApplyProgress(const Session& session, ProgressReport report);
+  absl::Status ApplyChunks(const Session& session,
+                           std::vector<ChunkReport> reports);
+  // OK: the chunk is, or was already, appended.
+  absl::StatusOr<absl::Status> ApplyChunk(LiveTask* task, ChunkReport report);
+  // What is not in the row of a task that a worker holds.
+  absl::Status RecoverStream(LiveTask* task);
+  // What earlier attempts left for this one.
+  absl::Status AddHandover(const LiveTask& task, Delivery* delivery);
+  absl::Status AddDetails(const LiveTask& task, TaskSnapshot* snapshot);
+  // The task ends: its details are the outcome's, its chunks have a time limit.
+  absl::Status EndStream(LiveTask* task, Outcome* outcome);
+  absl::StatusOr<FollowReply> FollowFrom(const FollowTaskCommand& command,
+                                         const TaskTable::Found& found,
+                                         const std::string& key);
+  // Timers of chunks are due.
+  absl::Status DeleteChunks(const std::string& task_key);
+  // Chunks of a task that has ended are deleted before their time.
+  absl::Status ForgetChunks(const std::string& task_key);
+
   // engine_batches.cc
   // Whether the task may join its batch; says in `refusal` if not.
   absl::Status CheckJoin(const TaskContent& content, absl::Status* refusal);
@@ -230,13 +258,17 @@ class Engine::Impl {
   WaiterTable waiters_;
   Outbox outbox_;
   BatchTable batches_;
+  ChunkTable chunks_;
+  DetailsTable details_;
 
   std::deque<Purge> purges_;
   absl::Status admission_;
   uint64_t submits_rejected_ = 0;
   uint64_t next_session_ = 0;  // session number where the next dispatch begins
   uint64_t last_control_id_ = 0;
-  bool more_to_do_ = false;  // another turn is wanted at once
+  size_t chunk_deletes_left_ = 0;  // of this turn
+  absl::Status failed_read_;       // ends the turn
+  bool more_to_do_ = false;        // another turn is wanted at once
   Effects turn_;  // what the turn has to say so far; its writes are only what
                   // no table writes
 };

@@ -24,6 +24,8 @@ bool Expires(const TaskContent& content) {
   return content.expire_time != absl::InfiniteFuture();
 }
 
+}  // namespace
+
 absl::Status TooManyWaiters(size_t limit) {
   return WithRetryDelay(
       WithReason(absl::ResourceExhaustedError(absl::StrCat(
@@ -31,8 +33,6 @@ absl::Status TooManyWaiters(size_t limit) {
                  "TOO_MANY_WAITERS"),
       absl::Seconds(1));
 }
-
-}  // namespace
 
 absl::StatusOr<TaskTable::Found> Engine::Impl::FindTask(
     const std::string& key) {
@@ -214,6 +214,7 @@ absl::Status Engine::Impl::Finish(LiveTask* task, Ending ending) {
     if (outcome->start_time == absl::InfinitePast())
       outcome->start_time = task->lease.start_time;
   }
+  APIUM_RETURN_IF_ERROR(EndStream(task, outcome.get()));
   CountEnd(*task, *outcome);
   if (!content.batch_id.empty())
     APIUM_RETURN_IF_ERROR(LeaveBatch(content, outcome->state));
@@ -239,6 +240,8 @@ absl::Status Engine::Impl::Finish(LiveTask* task, Ending ending) {
   for (const Waiter& waiter : waiters_.TakeAll(task->key)) {
     if (waiter.kind == Waiter::Kind::kOutcome) {
       AddReply(waiter.to, OutcomeReply{.outcome = outcome});
+    } else if (waiter.kind == Waiter::Kind::kFollow) {
+      AddReply(waiter.to, FollowReply());
     } else {
       AddReply(waiter.to, TaskReply{.task = {.state = outcome->state,
                                              .outcome = outcome}});
@@ -320,6 +323,7 @@ TaskSnapshot Engine::Impl::SnapshotOf(const LiveTask& task) {
     snapshot.start_time = task.lease.start_time;
     snapshot.progress = task.lease.progress;
   }
+  snapshot.chunks = stored.chunks;
   snapshot.cancel_requested = stored.cancel_requested;
   snapshot.waiting_reason = WaitingReason(task);
   snapshot.has_last_failure = stored.has_last_failure;
@@ -333,6 +337,7 @@ absl::StatusOr<TaskReply> Engine::Impl::ReplyFor(
   TaskReply reply;
   if (found.live != nullptr) {
     reply.task = SnapshotOf(*found.live);
+    APIUM_RETURN_IF_ERROR(AddDetails(*found.live, &reply.task));
     return reply;
   }
   if (!found.finished.has_value()) {
@@ -404,8 +409,11 @@ absl::Status Engine::Impl::Apply(ForgetSinkCommand&& command) {
 }
 
 void Engine::Impl::NotifyWatchers(const LiveTask& task) {
-  for (const ReplyAddress& to : waiters_.WatchersOf(task.key))
-    AddReply(to, TaskReply{.task = SnapshotOf(task)});
+  for (const ReplyAddress& to : waiters_.WatchersOf(task.key)) {
+    TaskReply reply{.task = SnapshotOf(task)};
+    failed_read_.Update(AddDetails(task, &reply.task));
+    AddReply(to, std::move(reply));
+  }
 }
 
 absl::Status Engine::Impl::Apply(CancelTaskCommand&& command) {

@@ -167,11 +167,10 @@ absl::Status Engine::Impl::Apply(WorkerReportCommand&& command) {
     NotifyWatchers(*task);
   }
   for (ProgressReport& report : command.progress) {
-    LiveTask* task = LeasedTask(*session, report.lease);
-    if (task == nullptr) continue;
-    task->lease.progress = std::move(report.progress);
-    NotifyWatchers(*task);
+    APIUM_RETURN_IF_ERROR(ApplyProgress(*session, std::move(report)));
   }
+  if (!command.chunks.empty())
+    APIUM_RETURN_IF_ERROR(ApplyChunks(*session, std::move(command.chunks)));
   for (ExecutionReport& report : command.outcomes) {
     APIUM_RETURN_IF_ERROR(ApplyOutcome(session, std::move(report)));
   }

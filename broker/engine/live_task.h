@@ -8,6 +8,7 @@
 
 #include "absl/time/time.h"
 #include "broker/engine/task.h"
+#include "broker/storage/chunk_codec.h"
 #include "broker/storage/record_codec.h"
 
 namespace apium::broker {
@@ -27,6 +28,13 @@ struct LiveLease {
   Progress progress;
 };
 
+// What the head row of a task's chunks says, or will say after the turn.
+struct LiveChunkHead {
+  StoredChunkHead stored;
+  bool dirty = false;            // it is to be written
+  uint32_t refused_attempt = 0;  // takes no more chunks of this attempt
+};
+
 // A task in memory: one that waits near the head of its lane, is leased, or is
 // touched by the current turn.
 struct LiveTask {
@@ -39,6 +47,7 @@ struct LiveTask {
   absl::Time ready_time = absl::InfinitePast();  // when it became ready, as far
                                                  // as this process knows
   LiveLease lease;
+  std::unique_ptr<LiveChunkHead> chunk_head;  // null: not needed so far
   std::shared_ptr<const Outcome>
       outcome;  // set once it is finished, until the end of the turn
   FinishedTask finished_row;

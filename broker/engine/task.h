@@ -126,6 +126,14 @@ struct Progress {
   std::shared_ptr<const Payload> details;  // null: none were said
 };
 
+// Something that a running task appended. As apium.v1.TaskChunk.
+struct TaskChunk {
+  uint64_t position = 0;  // from 1, over all attempts
+  uint32_t attempt = 0;
+  absl::Time time;
+  Payload payload;
+};
+
 // As apium.v1.TaskEventKind, with the same numbers.
 enum class TaskEventKind : uint8_t {
   kSubmitted = 1,

@@ -27,6 +27,19 @@ std::vector<ReplyAddress> WaiterTable::WatchersOf(
   return watchers;
 }
 
+std::vector<Waiter> WaiterTable::TakeFollowers(const std::string& task_key) {
+  std::vector<Waiter> taken;
+  if (by_task_.empty()) return taken;
+  auto it = by_task_.find(task_key);
+  if (it == by_task_.end()) return taken;
+  const std::vector<uint64_t> numbers = it->second;
+  for (uint64_t number : numbers) {
+    if (waiters_.at(number).waiter.kind == Waiter::Kind::kFollow)
+      taken.push_back(Remove(number));
+  }
+  return taken;
+}
+
 std::vector<Waiter> WaiterTable::TakeAll(const std::string& task_key) {
   std::vector<Waiter> taken;
   if (by_task_.empty()) return taken;

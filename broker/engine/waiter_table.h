@@ -23,6 +23,7 @@ struct Waiter {
     kWait,     // one TaskReply at the end
     kWatch,    // a TaskReply at each change
     kOutcome,  // one OutcomeReply at the end
+    kFollow,   // one FollowReply at the next chunk, or at the end
   };
   Kind kind = Kind::kWait;
   ReplyAddress to;
@@ -41,6 +42,8 @@ class WaiterTable {
 
   // The task changed: those who watch it.
   std::vector<ReplyAddress> WatchersOf(const std::string& task_key) const;
+  // The task has more chunks: those who follow it, who are then forgotten.
+  std::vector<Waiter> TakeFollowers(const std::string& task_key);
   // The task ended: all who wait, who are then forgotten.
   std::vector<Waiter> TakeAll(const std::string& task_key);
   // Those whose deadline has come, who are then forgotten.

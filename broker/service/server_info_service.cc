@@ -14,11 +14,11 @@ namespace {
 
 // What this broker carries out. Sorted.
 constexpr const char* kCapabilities[] = {
-    "queue.pause",   "queue.purge",   "result.ttl",   "task.cancel",
-    "task.delay",    "task.expiry",   "task.headers", "task.idempotent",
-    "task.priority", "task.progress", "task.retry",   "task.soft_time_limit",
-    "task.stream",   "task.wait",     "task.watch",   "worker.drain",
-    "worker.resume",
+    "queue.pause",          "queue.purge",   "result.ttl",    "task.cancel",
+    "task.chunks",          "task.delay",    "task.expiry",   "task.headers",
+    "task.idempotent",      "task.priority", "task.progress", "task.retry",
+    "task.soft_time_limit", "task.stream",   "task.wait",     "task.watch",
+    "worker.drain",         "worker.resume",
 };
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "broker/service/engine_call.h"
+#include "broker/service/follow_task_call.h"
 #include "broker/service/list_tasks_call.h"
 #include "broker/service/submit_batch_call.h"
 #include "broker/service/task_from_proto.h"
@@ -62,11 +63,11 @@ absl::StatusOr<View> ViewFromProto(v1::TaskView view) {
 }
 
 // A stream that was refused before it began.
-class RefusedWatch final
-    : public grpc::ServerWriteReactor<v1::WatchTaskResponse> {
+template <typename Response>
+class RefusedStream final : public grpc::ServerWriteReactor<Response> {
  public:
-  explicit RefusedWatch(const absl::Status& status) {
-    Finish(ToGrpcStatus(status));
+  explicit RefusedStream(const absl::Status& status) {
+    this->Finish(ToGrpcStatus(status));
   }
   void OnDone() override { delete this; }
 };
@@ -163,7 +164,8 @@ grpc::ServerUnaryReactor* TaskServiceImpl::WaitTask(
 grpc::ServerWriteReactor<v1::WatchTaskResponse>* TaskServiceImpl::WatchTask(
     grpc::CallbackServerContext* rpc, const v1::WatchTaskRequest* request) {
   absl::StatusOr<TaskReadRequest> read = ReadRequestOf(*rpc, *request);
-  if (!read.ok()) return new RefusedWatch(read.status());
+  if (!read.ok())
+    return new RefusedStream<v1::WatchTaskResponse>(read.status());
   return WatchTaskCall::Start(&context_, *std::move(read));
 }
 
@@ -183,6 +185,14 @@ grpc::ServerUnaryReactor* TaskServiceImpl::CancelTask(
   return TaskReadCall::Start(&context_, TaskReadCall::Kind::kQuick,
                              MailboxShare::kReserved, *std::move(read),
                              std::move(command), response->mutable_task());
+}
+
+grpc::ServerWriteReactor<v1::FollowTaskResponse>* TaskServiceImpl::FollowTask(
+    grpc::CallbackServerContext* rpc, const v1::FollowTaskRequest* request) {
+  absl::StatusOr<TaskReadRequest> read = ReadRequestOf(*rpc, *request);
+  if (!read.ok())
+    return new RefusedStream<v1::FollowTaskResponse>(read.status());
+  return FollowTaskCall::Start(&context_, *std::move(read), request->from());
 }
 
 }  // namespace apium::broker

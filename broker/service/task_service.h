@@ -17,7 +17,8 @@ using TaskServiceBase = v1::TaskService::WithCallbackMethod_SubmitTask<
                     v1::TaskService::WithCallbackMethod_WatchTask<
                         v1::TaskService::WithCallbackMethod_ListTasks<
                             v1::TaskService::WithCallbackMethod_CancelTask<
-                                v1::TaskService::Service>>>>>>>>;
+                                v1::TaskService::WithCallbackMethod_FollowTask<
+                                    v1::TaskService::Service>>>>>>>>>;
 
 // apium.v1.TaskService: turns each call into commands for the shard, and its
 // replies into the answer. Runs on gRPC's callback threads and never blocks.
@@ -48,6 +49,9 @@ class TaskServiceImpl final : public TaskServiceBase {
   grpc::ServerUnaryReactor* CancelTask(
       grpc::CallbackServerContext* rpc, const v1::CancelTaskRequest* request,
       v1::CancelTaskResponse* response) override;
+  grpc::ServerWriteReactor<v1::FollowTaskResponse>* FollowTask(
+      grpc::CallbackServerContext* rpc,
+      const v1::FollowTaskRequest* request) override;
 
  private:
   const ServiceContext context_;

@@ -5,6 +5,7 @@
 
 #include "apium/v1/queue_service.pb.h"
 #include "apium/v1/task.pb.h"
+#include "apium/v1/task_service.pb.h"
 #include "apium/v1/worker_service.pb.h"
 #include "common/error_reason.h"
 #include "common/rpc/proto_time.h"
@@ -14,16 +15,6 @@ namespace {
 
 v1::TaskState StateToProto(TaskState state) {
   return static_cast<v1::TaskState>(state);
-}
-
-void PayloadToProto(const Payload& payload, View view, v1::Payload* proto) {
-  if (view == View::kFull) proto->set_data(payload.data);
-  if (!payload.content_type.empty()) {
-    proto->set_content_type(payload.content_type);
-  }
-  if (!payload.content_encoding.empty()) {
-    proto->set_content_encoding(payload.content_encoding);
-  }
 }
 
 void FailureToProto(const Failure& failure, v1::Failure* proto) {
@@ -81,6 +72,16 @@ void HeadersToProto(
 }
 
 }  // namespace
+
+void PayloadToProto(const Payload& payload, View view, v1::Payload* proto) {
+  if (view == View::kFull) proto->set_data(payload.data);
+  if (!payload.content_type.empty()) {
+    proto->set_content_type(payload.content_type);
+  }
+  if (!payload.content_encoding.empty()) {
+    proto->set_content_encoding(payload.content_encoding);
+  }
+}
 
 void SpecToProto(const TaskContent& content, View view, v1::TaskSpec* spec) {
   spec->set_task_id(content.task_id);
@@ -213,7 +214,8 @@ void SnapshotToProto(const TaskSnapshot& snapshot, View view, v1::Task* proto) {
   if (snapshot.start_time != absl::InfinitePast()) {
     TimeToProto(snapshot.start_time, proto->mutable_start_time());
   }
-  if (snapshot.state == TaskState::kStarted) {
+  if (snapshot.state == TaskState::kStarted ||
+      snapshot.progress.details != nullptr) {
     v1::Progress* const progress = proto->mutable_progress();
     progress->set_completed(snapshot.progress.completed);
     progress->set_total(snapshot.progress.total);
@@ -231,6 +233,16 @@ void SnapshotToProto(const TaskSnapshot& snapshot, View view, v1::Task* proto) {
   }
   proto->set_suspect(snapshot.suspect);
   proto->set_chunks(snapshot.chunks);
+}
+
+void ChunkToProto(TaskChunk&& chunk, v1::TaskChunk* proto) {
+  proto->set_position(chunk.position);
+  proto->set_attempt(chunk.attempt);
+  v1::Payload* const payload = proto->mutable_payload();
+  payload->set_data(std::move(chunk.payload.data));
+  payload->set_content_type(std::move(chunk.payload.content_type));
+  payload->set_content_encoding(std::move(chunk.payload.content_encoding));
+  TimeToProto(chunk.time, proto->mutable_time());
 }
 
 void QueueToProto(const QueueInfo& queue, v1::Queue* proto) {

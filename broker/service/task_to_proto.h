@@ -7,8 +7,10 @@
 
 namespace apium::v1 {
 class ItemError;
+class Payload;
 class Queue;
 class Task;
+class TaskChunk;
 class TaskOutcome;
 class TaskSpec;
 class Worker;
@@ -24,11 +26,14 @@ enum class View {
 
 // The engine's structs as messages of apium.v1, into cleared messages. Any
 // thread.
+void PayloadToProto(const Payload& payload, View view, v1::Payload* proto);
 void SpecToProto(const TaskContent& content, View view, v1::TaskSpec* spec);
 void OutcomeToProto(const Outcome& outcome, View view, v1::TaskOutcome* proto);
 void SnapshotToProto(const TaskSnapshot& snapshot, View view, v1::Task* proto);
 void QueueToProto(const QueueInfo& queue, v1::Queue* proto);
 void WorkerToProto(const WorkerInfo& worker, v1::Worker* proto);
+// Takes the strings out of `chunk`.
+void ChunkToProto(TaskChunk&& chunk, v1::TaskChunk* proto);
 
 // A finished task as its outcome, from the result service, tells of it. Takes
 // the strings out of `outcome`.

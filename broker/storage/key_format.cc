@@ -107,12 +107,34 @@ std::string TimerRowKey(const TimerId& timer) {
 std::optional<TimerId> TimerOfRow(std::string_view row_key) {
   if (row_key.size() < 11 || row_key.front() != kTimerRow) return std::nullopt;
   const auto kind = static_cast<TimerKind>(row_key[9]);
-  if (kind != TimerKind::kReady && kind != TimerKind::kExpiry)
+  if (kind != TimerKind::kReady && kind != TimerKind::kExpiry &&
+      kind != TimerKind::kChunks) {
     return std::nullopt;
+  }
   return TimerId{.due_millis = static_cast<int64_t>(
                      ReadBigEndian<uint64_t>(row_key.substr(1))),
                  .kind = kind,
                  .task_key = std::string(row_key.substr(10))};
+}
+
+std::string ChunkRowKey(std::string_view task_key, uint64_t position) {
+  std::string key;
+  key.reserve(1 + task_key.size() + 1 + sizeof(uint64_t));
+  key.push_back(kChunkRow);
+  key.append(task_key).push_back('\0');
+  AppendBigEndian(position, &key);
+  return key;
+}
+
+std::optional<uint64_t> PositionOfChunkRow(std::string_view row_key) {
+  if (row_key.size() < 2 + sizeof(uint64_t) || row_key.front() != kChunkRow)
+    return std::nullopt;
+  return ReadBigEndian<uint64_t>(
+      row_key.substr(row_key.size() - sizeof(uint64_t)));
+}
+
+std::string DetailsRowKey(std::string_view task_key) {
+  return PrefixedKey(kDetailsRow, task_key);
 }
 
 std::string LeaseRowKey(uint64_t row_number) {

@@ -25,12 +25,17 @@
 //   type row     := 'Y' type_id:32                              value: the name
 //   of the task type count row    := 'S' queue_id:32 value: number of scheduled
 //   tasks, 64 bits meta row     := 'M' name
+//   chunk row    := 'K' task_key 0x00 position:64              position 0: the
+//   head of the task's chunks
+//   details row  := 'P' task_key                               last details of
+//   a live task's progress
 namespace apium::broker {
 
-// Which of a task's two possible timers a row is.
+// Which of a task's possible timers a row is.
 enum class TimerKind : uint8_t {
   kReady = 1,   // the ETA or a back-off ends
   kExpiry = 2,  // the task expires
+  kChunks = 8,  // its chunks are deleted; the task ended long ago
 };
 
 inline constexpr char kTaskRow = 'T';
@@ -44,6 +49,8 @@ inline constexpr char kTypeRow = 'Y';
 inline constexpr char kCountRow = 'S';
 inline constexpr char kMetaRow = 'M';
 inline constexpr char kBatchRow = 'G';
+inline constexpr char kChunkRow = 'K';
+inline constexpr char kDetailsRow = 'P';
 
 // Names of meta rows.
 inline constexpr std::string_view kMetaShardId = "shard_id";
@@ -102,6 +109,12 @@ enum class BatchPart : char {
 };
 // `batch_key` as a task's key.
 std::string BatchRowKey(BatchPart part, std::string_view batch_key);
+
+// Position 0 is the head of the task's chunks.
+std::string ChunkRowKey(std::string_view task_key, uint64_t position);
+// The position in a chunk row's key.
+std::optional<uint64_t> PositionOfChunkRow(std::string_view row_key);
+std::string DetailsRowKey(std::string_view task_key);
 
 // First key behind all rows that begin with `row_kind`.
 std::string RowsEnd(char row_kind);

@@ -342,6 +342,7 @@ void EncodeTaskRow(const StoredTask& task, std::string* value) {
   record.set_suspect(task.suspect);
   HistoryToRecord(task.history, &record);
   record.set_chunks(task.chunks);
+  record.set_has_details(task.has_details);
   value->assign(1, kLiveTag);
   record.AppendToString(value);
 }
@@ -390,6 +391,7 @@ absl::StatusOr<StoredTask> DecodeLiveTaskRow(std::string_view task_key,
   task.suspect = record.suspect();
   task.history = HistoryFromRecord(&record);
   task.chunks = record.chunks();
+  task.has_details = record.has_details();
   return task;
 }
 

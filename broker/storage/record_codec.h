@@ -36,7 +36,10 @@ struct StoredTask {
   // Runs alone until an attempt of it ends other than with a crash.
   bool suspect = false;
   TaskHistory history;
-  uint64_t chunks = 0;  // positions given so far
+  // Of these two the row is exact while the task is not leased; else their own
+  // rows are.
+  uint64_t chunks = 0;       // positions given so far
+  bool has_details = false;  // of its progress
 };
 
 // What the task row of a finished task holds: enough to know a repeated submit,

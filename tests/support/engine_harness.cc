@@ -403,6 +403,11 @@ void EngineHarness::OnPush(Worker* worker, const WorkerPush& push) {
     told.push_back(std::move(text));
   } else if (const auto* closed = std::get_if<SessionClosed>(&push.body)) {
     told.push_back(absl::StrCat("closed ", StatusText(closed->status)));
+  } else if (const auto* chunks = std::get_if<ChunksAcknowledged>(&push.body)) {
+    told.push_back(absl::StrCat(
+        "chunks ", LabelOf(chunks->epoch), " ", chunks->number,
+        chunks->status.ok() ? ""
+                            : absl::StrCat(" ", StatusText(chunks->status))));
   } else {
     told.push_back("drain");
   }

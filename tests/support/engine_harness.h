@@ -108,7 +108,8 @@ class EngineHarness {
   std::string Delivered(const std::string& worker);
   // Everything else that was pushed since the last call, separated by ", ":
   // "ack a#1", "refused a#1 FAILED_PRECONDITION/LEASE_LOST", "cancel a#1",
-  // "drain", "opened", "resumed", "resumed lost a#1", "closed CODE/REASON".
+  // "drain", "opened", "resumed", "resumed lost a#1", "closed CODE/REASON",
+  // "chunks a#1 2", "chunks a#1 3 RESOURCE_EXHAUSTED/CHUNK_LIMIT".
   std::string Told(const std::string& worker);
   // Reports about the last delivery of the task to this worker. Each returns
   // Told().

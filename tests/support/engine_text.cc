@@ -79,13 +79,29 @@ std::string BatchPageText(const BatchPageReply& page) {
   return text;
 }
 
+std::string FollowText(const FollowReply& reply) {
+  if (!reply.status.ok()) return StatusText(reply.status);
+  std::string text;
+  for (const TaskChunk& chunk : reply.chunks) {
+    absl::StrAppend(&text, text.empty() ? "" : " ", chunk.position, "=",
+                    chunk.payload.data, "#", chunk.attempt);
+  }
+  if (reply.ended) return TaskText(reply.task);
+  return text.empty() ? "more" : text;
+}
+
+std::string DetailsText(const std::shared_ptr<const Payload>& details) {
+  return details == nullptr ? "" : absl::StrCat(" details=", details->data);
+}
+
 std::string OutcomeText(const Outcome& outcome) {
   return absl::StrCat(outcome.task_id, " ", StateName(outcome.state), " ",
                       outcome.failure.type, " attempt=", outcome.attempt,
                       " epoch=", outcome.epoch, " failures=", outcome.failures,
                       " lost=", outcome.crashes, " worker=", outcome.worker_id,
                       " result=", outcome.result.data,
-                      " finish=", absl::ToUnixNanos(outcome.finish_time));
+                      " finish=", absl::ToUnixNanos(outcome.finish_time),
+                      " chunks=", outcome.chunks, DetailsText(outcome.details));
 }
 
 std::string LeaseText(const LeaseName& lease) {
@@ -138,6 +154,10 @@ std::string ReportText(const WorkerReportCommand& command) {
   for (const ProgressReport& report : command.progress) {
     absl::StrAppend(&text, " progress ", LeaseText(report.lease));
   }
+  for (const ChunkReport& report : command.chunks) {
+    absl::StrAppend(&text, " chunk ", report.number, " ",
+                    LeaseText(report.lease));
+  }
   for (const ExecutionReport& report : command.outcomes) {
     absl::StrAppend(&text, " ", kKinds[static_cast<int>(report.kind)], " ",
                     LeaseText(report.lease));
@@ -149,10 +169,11 @@ std::string PushText(const WorkerPush& push) {
   return std::visit(
       Overloaded{
           [](const Delivery& delivery) {
-            return absl::StrCat("delivery ", delivery.content->task_id,
-                                " attempt=", delivery.attempt,
-                                " epoch=", delivery.epoch,
-                                " failures=", delivery.failures);
+            return absl::StrCat(
+                "delivery ", delivery.content->task_id,
+                " attempt=", delivery.attempt, " epoch=", delivery.epoch,
+                " failures=", delivery.failures, " chunks=", delivery.chunks,
+                DetailsText(delivery.details));
           },
           [](const OutcomeAcknowledged& ack) {
             return absl::StrCat("ack ", ack.epoch);
@@ -174,6 +195,10 @@ std::string PushText(const WorkerPush& push) {
             return absl::StrCat("closed ", StatusText(closed.status));
           },
           [](const DrainSession&) { return std::string("drain"); },
+          [](const ChunksAcknowledged& chunks) {
+            return absl::StrCat("chunks ", chunks.epoch, " ", chunks.number,
+                                " ", StatusText(chunks.status));
+          },
       },
       push.body);
 }
@@ -255,6 +280,7 @@ std::string ReplyText(const Reply& reply) {
                                      : StatusText(batch.status);
           },
           [](const BatchPageReply& page) { return BatchPageText(page); },
+          [](const FollowReply& follow) { return FollowText(follow); },
       },
       reply.body);
 }
@@ -273,6 +299,10 @@ std::string CommandText(const Command& command) {
           [](const WatchTaskCommand& watch) {
             return absl::StrCat("watch ", watch.task_id,
                                 " tag=", watch.reply.tag);
+          },
+          [](const FollowTaskCommand& follow) {
+            return absl::StrCat("follow ", follow.task_id, " from ",
+                                follow.from, " tag=", follow.reply.tag);
           },
           [](const ForgetSinkCommand&) { return std::string("forget a sink"); },
           [](const CancelTaskCommand& cancel) {
