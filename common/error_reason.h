@@ -40,6 +40,12 @@ inline constexpr std::string_view kTaskIdReused =
     "TASK_ID_REUSED";  // ALREADY_EXISTS: same id, other content
 inline constexpr std::string_view kBatchNotFound =
     "BATCH_NOT_FOUND";  // NOT_FOUND
+inline constexpr std::string_view kDeadLetterNotFound =
+    "DEAD_LETTER_NOT_FOUND";  // NOT_FOUND
+inline constexpr std::string_view kRedriveNotFound =
+    "REDRIVE_NOT_FOUND";  // NOT_FOUND
+inline constexpr std::string_view kBreakerNotFound =
+    "BREAKER_NOT_FOUND";  // NOT_FOUND
 inline constexpr std::string_view kQueueExists =
     "QUEUE_EXISTS";  // ALREADY_EXISTS
 inline constexpr std::string_view kLeaseLost =

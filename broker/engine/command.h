@@ -12,6 +12,8 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "broker/engine/batch.h"
+#include "broker/engine/breaker.h"
+#include "broker/engine/dead_letter.h"
 #include "broker/engine/sinks.h"
 #include "broker/engine/task.h"
 
@@ -179,6 +181,7 @@ struct QueueSettings {
   std::string description;
   bool paused = false;
   bool submit_paused = false;
+  bool dead_letter = false;
 };
 
 // Answered by QueueReply. ALREADY_EXISTS / QUEUE_EXISTS.
@@ -199,6 +202,7 @@ struct UpdateQueueCommand {
   std::optional<std::string> description;
   std::optional<bool> paused;
   std::optional<bool> submit_paused;
+  std::optional<bool> dead_letter;
 };
 
 // Answered by QueueReply.
@@ -230,6 +234,106 @@ struct PurgeQueueCommand {
   ReplyAddress reply;
   std::string namespace_name;
   std::string queue;
+};
+
+// Answered by DeadLetterPageReply.
+struct ListDeadLettersCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+  std::string queue;
+  uint32_t page_size = 100;
+  std::string page_token;  // the page is behind this id; empty: from the start
+  DeadLetterFilter filter;
+};
+
+// Answered by DeadLetterReply.
+struct GetDeadLetterCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+  std::string queue;
+  std::string task_id;
+};
+
+// Answered by SubmitReply. What is unset stays.
+struct RedriveDeadLetterCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+  std::string queue;
+  std::string task_id;
+  std::optional<Payload> payload;
+  std::string type;          // empty: unset
+  std::string target_queue;  // empty: the one that the letter is in
+  std::optional<uint8_t> priority;
+  std::optional<RetryPolicy> retry_policy;
+};
+
+// Answered by StatusReply.
+struct DiscardDeadLetterCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+  std::string queue;
+  std::string task_id;
+};
+
+// Answered by PurgeReply when every letter that was there is gone; carried out
+// over many turns.
+struct PurgeDeadLettersCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+  std::string queue;
+};
+
+// Answered by RedriveReply: at once, or, where it is dry, when all are counted.
+struct StartRedriveCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+  std::string queue;
+  DeadLetterFilter filter;
+  double max_per_second = 0;
+  std::string target_queue;
+  bool dry_run = false;
+};
+
+// Answered by RedriveReply.
+struct GetRedriveCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+  std::string queue;
+};
+
+// Answered by RedriveReply.
+struct CancelRedriveCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+  std::string queue;
+};
+
+// Sets the breaker of a type, or removes it. Answered by BreakerReply.
+struct SetBreakerCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+  std::string type;
+  std::optional<BreakerSettings> settings;  // unset: remove it
+};
+
+// Answered by BreakerReply.
+struct GetBreakerCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+  std::string type;
+};
+
+// Answered by BreakersReply.
+struct ListBreakersCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+};
+
+// Answered by BreakerReply.
+struct ResetBreakerCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+  std::string type;
 };
 
 // Answered by BatchReply. ALREADY_EXISTS / BATCH_ID_REUSED where the id is
@@ -281,16 +385,19 @@ struct GetStatsCommand {
   ReplyAddress reply;
 };
 
-using Command =
-    std::variant<SubmitCommand, WorkerReportCommand, GetTaskCommand,
-                 WaitTaskCommand, WatchTaskCommand, ForgetSinkCommand,
-                 CancelTaskCommand, ListTasksCommand, OpenSessionCommand,
-                 SessionDisconnectedCommand, ListWorkersCommand,
-                 DrainWorkerCommand, CreateQueueCommand, UpdateQueueCommand,
-                 GetQueueCommand, ListQueuesCommand, DeleteQueueCommand,
-                 PurgeQueueCommand, OutboxConfirmedCommand, SetAdmissionCommand,
-                 GetStatsCommand, CreateBatchCommand, CloseBatchCommand,
-                 GetBatchCommand, ListBatchesCommand, FollowTaskCommand>;
+using Command = std::variant<
+    SubmitCommand, WorkerReportCommand, GetTaskCommand, WaitTaskCommand,
+    WatchTaskCommand, ForgetSinkCommand, CancelTaskCommand, ListTasksCommand,
+    OpenSessionCommand, SessionDisconnectedCommand, ListWorkersCommand,
+    DrainWorkerCommand, CreateQueueCommand, UpdateQueueCommand, GetQueueCommand,
+    ListQueuesCommand, DeleteQueueCommand, PurgeQueueCommand,
+    OutboxConfirmedCommand, SetAdmissionCommand, GetStatsCommand,
+    CreateBatchCommand, CloseBatchCommand, GetBatchCommand, ListBatchesCommand,
+    FollowTaskCommand, ListDeadLettersCommand, GetDeadLetterCommand,
+    RedriveDeadLetterCommand, DiscardDeadLetterCommand, PurgeDeadLettersCommand,
+    StartRedriveCommand, GetRedriveCommand, CancelRedriveCommand,
+    SetBreakerCommand, GetBreakerCommand, ListBreakersCommand,
+    ResetBreakerCommand>;
 
 }  // namespace apium::broker
 

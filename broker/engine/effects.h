@@ -11,6 +11,8 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "broker/engine/batch.h"
+#include "broker/engine/breaker.h"
+#include "broker/engine/dead_letter.h"
 #include "broker/engine/engine_stats.h"
 #include "broker/engine/sinks.h"
 #include "broker/engine/task.h"
@@ -134,6 +136,33 @@ struct BatchPageReply {
   std::string next_page_token;
 };
 
+struct DeadLetterPageReply {
+  absl::Status status;
+  std::vector<std::shared_ptr<const DeadLetter>> dead_letters;  // by id
+  std::string next_page_token;
+};
+
+struct DeadLetterReply {
+  absl::Status status;
+  std::shared_ptr<const DeadLetter> dead_letter;
+};
+
+struct RedriveReply {
+  absl::Status status;
+  Redrive redrive;
+};
+
+struct BreakerReply {
+  absl::Status status;
+  bool removed = false;
+  BreakerInfo breaker;  // unless it was removed
+};
+
+struct BreakersReply {
+  absl::Status status;
+  std::vector<BreakerInfo> breakers;  // by type
+};
+
 struct StatsReply {
   EngineStats stats;
 };
@@ -141,7 +170,8 @@ struct StatsReply {
 struct Reply {
   std::variant<SubmitReply, OutcomeReply, TaskReply, TaskPageReply, StatusReply,
                WorkersReply, QueueReply, QueuePageReply, PurgeReply, StatsReply,
-               BatchReply, BatchPageReply, FollowReply>
+               BatchReply, BatchPageReply, FollowReply, DeadLetterPageReply,
+               DeadLetterReply, RedriveReply, BreakerReply, BreakersReply>
       body;
 };
 

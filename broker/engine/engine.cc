@@ -60,7 +60,8 @@ Engine::Impl::Impl(const EngineOptions& options, const StoreReader* reader,
       outbox_(reader),
       batches_(reader, options.batch_window),
       chunks_(reader),
-      details_(reader) {}
+      details_(reader),
+      dead_letters_(reader) {}
 
 absl::Status Engine::Impl::Recover(absl::Time now) {
   now_ = now;
@@ -68,6 +69,10 @@ absl::Status Engine::Impl::Recover(absl::Time now) {
   APIUM_RETURN_IF_ERROR(outbox_.Recover());
   APIUM_RETURN_IF_ERROR(lanes_.Recover());
   APIUM_RETURN_IF_ERROR(RecoverLeases(now));
+  APIUM_RETURN_IF_ERROR(redrives_.Recover(*reader_));
+  APIUM_RETURN_IF_ERROR(breakers_.Recover(
+      *reader_,
+      [this](const std::string& type) { return queues_.InternType(type); }));
   // Reserves a block of its own for each start: marks the store as not new, and
   // gives the next start other random numbers (which make ids) than this one.
   tickets_.Next();
@@ -126,7 +131,10 @@ absl::Status Engine::Impl::BeginTurn(absl::Time now) {
             "SESSION_EXPIRED")));
   }
   AnswerExpiredWaiters();
-  return RunPurges();
+  breakers_.HalfOpenDue(now_);
+  APIUM_RETURN_IF_ERROR(RunPurges());
+  APIUM_RETURN_IF_ERROR(RunLetterScans());
+  return RunRedrives();
 }
 
 absl::Status Engine::Impl::RunDueTimers() {
@@ -197,6 +205,9 @@ absl::Status Engine::Impl::EndTurn(Effects* effects) {
   leases_.Flush(&effects->writes);
   outbox_.Flush(&effects->writes, &effects->outbox);
   queues_.Flush(&effects->writes);
+  dead_letters_.Flush(&effects->writes);
+  redrives_.Flush(&effects->writes);
+  breakers_.Flush(&effects->writes);
   batches_.Flush(&effects->writes);
   details_.Flush(&effects->writes);
   tickets_.Flush(&effects->writes);
@@ -209,10 +220,12 @@ absl::Status Engine::Impl::EndTurn(Effects* effects) {
 }
 
 absl::Time Engine::Impl::NextTurnTime() const {
-  if (more_to_do_ || lanes_.WantsRefill() || !purges_.empty())
+  if (more_to_do_ || lanes_.WantsRefill() || !purges_.empty() ||
+      !letter_scans_.empty())
     return absl::InfinitePast();
-  return std::min(
-      {timers_.NextTime(), sessions_.NextTime(), waiters_.NextTime()});
+  return std::min({timers_.NextTime(), sessions_.NextTime(),
+                   waiters_.NextTime(), redrives_.NextTime(),
+                   breakers_.NextTime()});
 }
 
 absl::Status Engine::Impl::Apply(OutboxConfirmedCommand&& command) {

@@ -12,8 +12,12 @@
 namespace apium::broker {
 
 absl::Status Engine::Impl::Exhaust(LiveTask* task, Ending ending) {
-  ending.state = TaskState::kFailed;
-  return Finish(task, std::move(ending));
+  Queue* queue =
+      queues_.Find(task->content().namespace_name, task->content().queue);
+  const bool keep = queue != nullptr && queue->stored.dead_letter;
+  ending.state = keep ? TaskState::kDeadLettered : TaskState::kFailed;
+  APIUM_RETURN_IF_ERROR(Finish(task, std::move(ending)));
+  return keep ? KeepDeadLetter(*task, queue) : absl::OkStatus();
 }
 
 absl::Status Engine::Impl::ApplyOutcome(Session* session,
@@ -23,6 +27,7 @@ absl::Status Engine::Impl::ApplyOutcome(Session* session,
   Push(*session, OutcomeAcknowledged{.epoch = report.lease.epoch});
   switch (report.kind) {
     case ExecutionReport::Kind::kSucceeded:
+      if (!breakers_.empty()) NoteAttemptEnd(*task, /*failed=*/false);
       return Finish(task, {.state = TaskState::kSucceeded,
                            .result = std::move(report.result),
                            .start_time = report.start_time});
@@ -57,6 +62,7 @@ absl::Status Engine::Impl::FailAttempt(
     LiveTask* task, Failure failure, std::optional<absl::Duration> asked_delay,
     absl::Time start_time) {
   const uint32_t failures = ++task->stored.failures;
+  if (!breakers_.empty()) NoteAttemptEnd(*task, /*failed=*/true);
   if (task->stored.cancel_requested) {
     return Finish(task, {.state = TaskState::kCancelled,
                          .failure = std::move(failure),
@@ -91,6 +97,7 @@ absl::Status Engine::Impl::FailAttempt(
 
 absl::Status Engine::Impl::LoseLease(LiveTask* task) {
   const uint32_t crashes = ++task->stored.crashes;
+  if (!breakers_.empty()) NoteAttemptEnd(*task, /*failed=*/true);
   APIUM_ASSIGN_OR_RETURN(Lane * lane, lanes_.LaneOf(*task));
   ++lane->queue->stats.leases_lost;
   if (!task->stored.cancel_requested &&

@@ -56,6 +56,7 @@ absl::StatusOr<bool> Engine::Impl::DispatchOne(Session* session) {
       const bool redelivery = task->stored.attempt > 0;
       lanes_.Take(task);
       leases_.Grant(task, session, now_);
+      if (!breakers_.empty()) NoteDispatch(*task);
       --session->credit;
       ++queue->stats.delivered;
       if (redelivery) ++queue->stats.redelivered;
@@ -75,10 +76,16 @@ absl::StatusOr<bool> Engine::Impl::DispatchOne(Session* session) {
 
 Lane* Engine::Impl::BestLane(const Session& session, Queue* queue) const {
   if (queue->stored.paused) return nullptr;
+  const BreakerTable::ByType* breakers =
+      breakers_.OfNamespace(queue->namespace_name);
   Lane* best = nullptr;
   for (const auto& [rank, lane] : queue->ready_lanes) {
     if (best != nullptr && best->id.priority != rank.priority()) break;
     if (!session.type_ids.contains(rank.type_id)) continue;
+    if (breakers != nullptr && rank.type_id < breakers->size()) {
+      const LiveBreaker* breaker = (*breakers)[rank.type_id];
+      if (breaker != nullptr && IsHeldByBreaker(*breaker)) continue;
+    }
     // The head of this lane is read with the next turn: nothing that may be
     // behind it goes first.
     if (lane->window.empty()) return nullptr;

@@ -15,8 +15,10 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "broker/engine/batch_table.h"
+#include "broker/engine/breaker_table.h"
 #include "broker/engine/chunk_table.h"
 #include "broker/engine/command.h"
+#include "broker/engine/dead_letter_table.h"
 #include "broker/engine/details_table.h"
 #include "broker/engine/effects.h"
 #include "broker/engine/engine.h"
@@ -25,6 +27,7 @@
 #include "broker/engine/outbox.h"
 #include "broker/engine/queue_table.h"
 #include "broker/engine/ready_lanes.h"
+#include "broker/engine/redrive_table.h"
 #include "broker/engine/session_table.h"
 #include "broker/engine/task_table.h"
 #include "broker/engine/tickets.h"
@@ -44,6 +47,9 @@ absl::Status TooManyWaiters(size_t limit);
 //   engine_attempts.cc how attempts end, and what follows
 //   engine_queues.cc  queues, purge, counts
 //   engine_chunks.cc  what running tasks say of themselves: progress, chunks
+//   engine_dead_letters.cc  tasks that used up their attempts, one at a time
+//   engine_redrives.cc      many of them at once
+//   engine_breakers.cc      types whose attempts fail too often
 //   engine_batches.cc groups of tasks and what is submitted at their end
 class Engine::Impl {
  public:
@@ -86,6 +92,18 @@ class Engine::Impl {
   absl::Status Apply(GetBatchCommand&& command);
   absl::Status Apply(ListBatchesCommand&& command);
   absl::Status Apply(FollowTaskCommand&& command);
+  absl::Status Apply(ListDeadLettersCommand&& command);
+  absl::Status Apply(GetDeadLetterCommand&& command);
+  absl::Status Apply(RedriveDeadLetterCommand&& command);
+  absl::Status Apply(DiscardDeadLetterCommand&& command);
+  absl::Status Apply(PurgeDeadLettersCommand&& command);
+  absl::Status Apply(StartRedriveCommand&& command);
+  absl::Status Apply(GetRedriveCommand&& command);
+  absl::Status Apply(CancelRedriveCommand&& command);
+  absl::Status Apply(SetBreakerCommand&& command);
+  absl::Status Apply(GetBreakerCommand&& command);
+  absl::Status Apply(ListBreakersCommand&& command);
+  absl::Status Apply(ResetBreakerCommand&& command);
 
   const std::string& shard_id() const { return shard_id_; }
   const Outbox& outbox() const { return outbox_; }
@@ -103,6 +121,18 @@ class Engine::Impl {
     std::string
         timer_cursor;  // next timer row to look at; empty: from the start
     uint64_t purged = 0;
+  };
+
+  // A look at all dead letters that a queue had when it was asked for.
+  struct LetterScan {
+    enum class Kind : uint8_t { kPurge, kDryRun };
+    ReplyAddress reply;
+    Kind kind = Kind::kPurge;
+    uint32_t queue_id = 0;
+    uint64_t number_limit = 0;  // letters from here on are newer
+    std::string cursor;         // key of the last task that was looked at
+    uint64_t purged = 0;
+    Redrive redrive;  // kDryRun
   };
 
   // engine.cc
@@ -223,6 +253,46 @@ class Engine::Impl {
   absl::Status DeleteChunks(const std::string& task_key);
   // Chunks of a task that has ended are deleted before their time.
   absl::Status ForgetChunks(const std::string& task_key);
+  // engine_dead_letters.cc
+  // The task, which has just ended, goes to the queue's dead-letter store.
+  absl::Status KeepDeadLetter(const LiveTask& task, Queue* queue);
+  void DropDeadLetter(Queue* queue, const DeadLetter& letter);
+  // The content of the task that takes the letter's place, with an id.
+  std::shared_ptr<TaskContent> ContentToRedrive(const DeadLetter& letter);
+  // Submits `content` instead of the letter, or says in `refusal` why not.
+  absl::Status RedriveLetter(Queue* queue, const DeadLetter& letter,
+                             std::shared_ptr<TaskContent> content,
+                             absl::Status* refusal);
+  struct FoundLetter {
+    absl::Status status;  // NOT_FOUND: the namespace, queue or letter
+    Queue* queue = nullptr;
+    std::shared_ptr<const DeadLetter> letter;
+  };
+  absl::StatusOr<FoundLetter> FindDeadLetter(const std::string& namespace_name,
+                                             const std::string& queue,
+                                             const std::string& task_id);
+
+  // engine_redrives.cc
+  absl::Status RunRedrives();
+  absl::Status RunRedrive(Queue* queue, StoredRedrive* redrive, size_t* budget);
+  size_t LettersToRead(const StoredRedrive& redrive, absl::Duration step,
+                       size_t budget) const;
+  absl::StatusOr<StoredRedrive*> ExistingRedrive(
+      const std::string& namespace_name, const std::string& queue_name);
+  absl::Status AddLetterScan(LetterScan scan);
+  absl::Status RunLetterScans();
+
+  // engine_breakers.cc
+  bool IsHeldByBreaker(const LiveBreaker& breaker) const;
+  // Why the breaker of its type holds a task up; empty: it does not.
+  std::string BreakerReason(const TaskContent& content);
+  // A task was leased; its lease ends with success, or with a failure or crash.
+  // Only where there are breakers.
+  void NoteDispatch(const LiveTask& task);
+  void NoteAttemptEnd(const LiveTask& task, bool failed);
+  BreakerInfo InfoOf(const LiveBreaker& breaker) const;
+  absl::StatusOr<LiveBreaker*> ExistingBreaker(
+      const std::string& namespace_name, const std::string& type);
 
   // engine_batches.cc
   // Whether the task may join its batch; says in `refusal` if not.
@@ -260,8 +330,13 @@ class Engine::Impl {
   BatchTable batches_;
   ChunkTable chunks_;
   DetailsTable details_;
+  DeadLetterTable dead_letters_;
+  RedriveTable redrives_;
+  BreakerTable breakers_;
 
   std::deque<Purge> purges_;
+  std::deque<LetterScan> letter_scans_;
+  uint32_t last_redrive_queue_ = 0;  // the next turn goes on behind it
   absl::Status admission_;
   uint64_t submits_rejected_ = 0;
   uint64_t next_session_ = 0;  // session number where the next dispatch begins

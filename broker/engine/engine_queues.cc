@@ -66,11 +66,13 @@ QueueInfo Engine::Impl::InfoOf(const Queue& queue) const {
   info.description = queue.stored.description;
   info.paused = queue.stored.paused;
   info.submit_paused = queue.stored.submit_paused;
+  info.dead_letter = queue.stored.dead_letter;
   info.etag = absl::StrCat(queue.stored.revision);
   info.create_time = queue.stored.create_time;
   info.ready = queue.ready;
   info.scheduled = queue.scheduled;
   info.leased = queue.leased;
+  info.dead_letters = queue.dead_letters;
   info.workers = queue.sessions;
   const absl::Time oldest = OldestReady(queue);
   if (oldest != absl::InfiniteFuture())
@@ -92,6 +94,7 @@ absl::Status Engine::Impl::Apply(CreateQueueCommand&& command) {
     queue->stored.description = std::move(command.settings.description);
     queue->stored.paused = command.settings.paused;
     queue->stored.submit_paused = command.settings.submit_paused;
+    queue->stored.dead_letter = command.settings.dead_letter;
     reply.queue = InfoOf(*queue);
   }
   AddReply(command.reply, std::move(reply));
@@ -119,9 +122,12 @@ absl::Status Engine::Impl::Apply(UpdateQueueCommand&& command) {
       if (command.paused.has_value()) stored.paused = *command.paused;
       if (command.submit_paused.has_value())
         stored.submit_paused = *command.submit_paused;
+      if (command.dead_letter.has_value())
+        stored.dead_letter = *command.dead_letter;
       const bool changed = before.description != stored.description ||
                            before.paused != stored.paused ||
-                           before.submit_paused != stored.submit_paused;
+                           before.submit_paused != stored.submit_paused ||
+                           before.dead_letter != stored.dead_letter;
       if (changed) {
         ++stored.revision;
         queues_.MarkSettingsDirty(*queue);
@@ -180,6 +186,12 @@ absl::Status Engine::Impl::Apply(DeleteQueueCommand&& command) {
                          "queue ", command.queue, " still has ", tasks,
                          " tasks; purge it or let it drain first")),
                      reason::kQueueNotEmpty);
+    } else if (queue->dead_letters > 0) {
+      reply.status = WithReason(
+          absl::FailedPreconditionError(absl::StrCat(
+              "queue ", command.queue, " still has ", queue->dead_letters,
+              " dead letters; redrive or purge them first")),
+          reason::kQueueNotEmpty);
     } else {
       for (const auto& [number, session] : sessions_.all()) {
         auto& queues = session->queues;
@@ -187,6 +199,7 @@ absl::Status Engine::Impl::Apply(DeleteQueueCommand&& command) {
                      queues.end());
       }
       lanes_.Forget(queue);
+      redrives_.Forget(queue->stored.queue_id);
       queues_.Delete(queue);
     }
   }
@@ -320,11 +333,18 @@ absl::Status Engine::Impl::Apply(GetStatsCommand&& command) {
     entry.ready = queue->ready;
     entry.scheduled = queue->scheduled;
     entry.leased = queue->leased;
+    entry.dead_letters = queue->dead_letters;
     entry.workers = queue->sessions;
     const absl::Time oldest = OldestReady(*queue);
     if (oldest != absl::InfiniteFuture())
       entry.oldest_ready_age = std::max(absl::ZeroDuration(), now_ - oldest);
     stats.queues.push_back(std::move(entry));
+  });
+  breakers_.ForEach([&](const LiveBreaker& breaker) {
+    stats.breakers.push_back({.namespace_name = breaker.namespace_name,
+                              .type = breaker.type,
+                              .state = breaker.stored.state,
+                              .opened = breaker.opened});
   });
   for (const auto& [number, session] : sessions_.all()) {
     ++(session->connected() ? stats.sessions_connected

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "broker/engine/breaker.h"
 
 namespace apium::broker {
 
@@ -47,6 +48,7 @@ struct QueueStats {
   uint64_t ready = 0;
   uint64_t scheduled = 0;
   uint64_t leased = 0;
+  uint64_t dead_letters = 0;
   uint32_t workers = 0;
   absl::Duration oldest_ready_age = absl::ZeroDuration();
   uint64_t submitted_accepted = 0;
@@ -56,6 +58,8 @@ struct QueueStats {
   uint64_t redelivered = 0;
   uint64_t succeeded = 0;
   uint64_t failed = 0;
+  uint64_t dead_lettered = 0;
+  uint64_t redriven = 0;
   uint64_t retried = 0;
   uint64_t cancelled = 0;
   uint64_t expired = 0;
@@ -66,9 +70,18 @@ struct QueueStats {
   DurationHistogram end_to_end;  // accepted to outcome
 };
 
+// The circuit breaker of a task type, for metrics.
+struct BreakerStats {
+  std::string namespace_name;
+  std::string type;
+  BreakerState state = BreakerState::kClosed;
+  uint64_t opened = 0;  // times, since the broker started
+};
+
 // A copy of the engine's counts, for metrics.
 struct EngineStats {
   std::vector<QueueStats> queues;
+  std::vector<BreakerStats> breakers;
   uint64_t submits_rejected = 0;  // for want of a queue, or of admission
   uint64_t leases_active = 0;
   uint64_t sessions_connected = 0;

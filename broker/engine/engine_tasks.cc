@@ -265,6 +265,9 @@ void Engine::Impl::CountEnd(const LiveTask& task, const Outcome& outcome) {
     case TaskState::kExpired:
       ++stats.expired;
       break;
+    case TaskState::kDeadLettered:
+      ++stats.dead_lettered;
+      break;
     default:
       ++stats.failed;
   }
@@ -279,6 +282,7 @@ std::string Engine::Impl::WaitingReason(const LiveTask& task) {
   if (queue == nullptr) return "";
   if (queue->stored.paused)
     return absl::StrCat("queue ", queue->name, " is paused");
+  if (std::string held = BreakerReason(content); !held.empty()) return held;
   if (queue->sessions == 0)
     return absl::StrCat("no connected worker takes tasks from queue ",
                         queue->name);

@@ -71,6 +71,10 @@ absl::Status QueueTable::Recover(const StoreReader& reader) {
             reader.Get(CountRowKey(queue->stored.queue_id), &count);
         if (!read.ok() && !absl::IsNotFound(read)) return read;
         if (read.ok()) queue->scheduled = DecodeNumber(count).value_or(0);
+        read =
+            reader.Get(DeadLetterCountRowKey(queue->stored.queue_id), &count);
+        if (!read.ok() && !absl::IsNotFound(read)) return read;
+        if (read.ok()) queue->dead_letters = DecodeNumber(count).value_or(0);
         last_queue_id_ = std::max(last_queue_id_, queue->stored.queue_id);
         by_id_[queue->stored.queue_id] = queue.get();
         by_name_[queue->namespace_name][queue->name] = queue.get();
@@ -111,6 +115,7 @@ void QueueTable::Delete(Queue* queue) {
   const uint32_t id = queue->stored.queue_id;
   deletes_.Delete(QueueRowKey(queue->namespace_name, queue->name));
   deletes_.Delete(CountRowKey(id));
+  deletes_.Delete(DeadLetterCountRowKey(id));
   deletes_.DeleteRange(LaneRowKey({.queue_id = id, .priority = 255}),
                        LaneRowKey({.queue_id = id + 1, .priority = 255}));
   deletes_.DeleteRange(ReadyRowKey({.queue_id = id, .priority = 255}, 0),
@@ -150,6 +155,13 @@ void QueueTable::AddScheduled(Queue* queue, int64_t difference) {
   dirty_.push_back(queue);
 }
 
+void QueueTable::AddDeadLetters(Queue* queue, int64_t difference) {
+  queue->dead_letters += difference;
+  if (queue->dead_letters_dirty) return;
+  queue->dead_letters_dirty = true;
+  dirty_.push_back(queue);
+}
+
 void QueueTable::Flush(StoreBatch* batch) {
   batch->Append(deletes_);
   deletes_.Clear();
@@ -164,8 +176,13 @@ void QueueTable::Flush(StoreBatch* batch) {
       batch->Put(CountRowKey(queue->stored.queue_id),
                  EncodeNumber(queue->scheduled));
     }
+    if (queue->dead_letters_dirty) {
+      batch->Put(DeadLetterCountRowKey(queue->stored.queue_id),
+                 EncodeNumber(queue->dead_letters));
+    }
     queue->settings_dirty = false;
     queue->scheduled_dirty = false;
+    queue->dead_letters_dirty = false;
   }
   dirty_.clear();
 }

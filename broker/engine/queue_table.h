@@ -44,11 +44,13 @@ struct Queue {
   uint64_t ready = 0;  // waiting, in memory or not
   uint64_t scheduled = 0;
   uint64_t leased = 0;
+  uint64_t dead_letters = 0;
   uint32_t sessions = 0;  // connected ones that subscribe to it
   QueueStats
       stats;  // counters and histograms; the rest is filled in on request
   bool settings_dirty = false;
   bool scheduled_dirty = false;
+  bool dead_letters_dirty = false;
 };
 
 // The queues of all namespaces and the numbers of task types. Writes queue,
@@ -80,6 +82,7 @@ class QueueTable {
 
   void MarkSettingsDirty(Queue* queue);
   void AddScheduled(Queue* queue, int64_t difference);
+  void AddDeadLetters(Queue* queue, int64_t difference);
 
   void Flush(StoreBatch* batch);
 

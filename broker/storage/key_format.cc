@@ -1,9 +1,12 @@
 #include "broker/storage/key_format.h"
 
+#include <algorithm>
+
 namespace apium::broker {
 namespace {
 
 constexpr size_t kLaneIdBytes = 9;
+constexpr size_t kDeadLetterPrefixBytes = 5;
 
 template <typename Integer>
 void AppendBigEndian(Integer value, std::string* out) {
@@ -179,6 +182,38 @@ std::string CountRowKey(uint32_t queue_id) {
   std::string key(1, kCountRow);
   AppendBigEndian(queue_id, &key);
   return key;
+}
+
+std::string DeadLetterCountRowKey(uint32_t queue_id) {
+  return CountRowKey(queue_id) + kDeadLetterRow;
+}
+
+std::string DeadLetterRowKey(uint32_t queue_id, std::string_view task_key) {
+  std::string key;
+  key.reserve(kDeadLetterPrefixBytes + task_key.size());
+  key.push_back(kDeadLetterRow);
+  AppendBigEndian(queue_id, &key);
+  key.append(task_key);
+  return key;
+}
+
+std::string_view TaskKeyOfDeadLetterRow(std::string_view row_key) {
+  return row_key.substr(std::min(row_key.size(), kDeadLetterPrefixBytes));
+}
+
+std::string RedriveRowKey(uint32_t queue_id) {
+  std::string key(1, kRedriveRow);
+  AppendBigEndian(queue_id, &key);
+  return key;
+}
+
+std::optional<uint32_t> QueueIdOfRedriveRow(std::string_view row_key) {
+  if (!HasKindAndSize(row_key, kRedriveRow, 5)) return std::nullopt;
+  return ReadBigEndian<uint32_t>(row_key.substr(1));
+}
+
+std::string BreakerRowKey(std::string_view breaker_key) {
+  return PrefixedKey(kBreakerRow, breaker_key);
 }
 
 std::string MetaRowKey(std::string_view name) {

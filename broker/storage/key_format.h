@@ -29,6 +29,10 @@
 //   head of the task's chunks
 //   details row  := 'P' task_key                               last details of
 //   a live task's progress
+//   dead letter row       := 'X' queue_id:32 task_key
+//   redrive row           := 'J' queue_id:32              the queue's latest
+//   breaker row           := 'B' namespace 0x00 type
+//   dead letter count row := 'S' queue_id:32 'X'          value: 64 bits
 namespace apium::broker {
 
 // Which of a task's possible timers a row is.
@@ -51,6 +55,9 @@ inline constexpr char kMetaRow = 'M';
 inline constexpr char kBatchRow = 'G';
 inline constexpr char kChunkRow = 'K';
 inline constexpr char kDetailsRow = 'P';
+inline constexpr char kDeadLetterRow = 'X';
+inline constexpr char kRedriveRow = 'J';
+inline constexpr char kBreakerRow = 'B';
 
 // Names of meta rows.
 inline constexpr std::string_view kMetaShardId = "shard_id";
@@ -100,6 +107,14 @@ std::optional<QueueName> QueueOfRow(std::string_view row_key);
 std::string TypeRowKey(uint32_t type_id);
 std::optional<uint32_t> IdOfTypeRow(std::string_view row_key);
 std::string CountRowKey(uint32_t queue_id);
+std::string DeadLetterCountRowKey(uint32_t queue_id);
+std::string DeadLetterRowKey(uint32_t queue_id, std::string_view task_key);
+// The task's key in a dead letter row's key.
+std::string_view TaskKeyOfDeadLetterRow(std::string_view row_key);
+std::string RedriveRowKey(uint32_t queue_id);
+std::optional<uint32_t> QueueIdOfRedriveRow(std::string_view row_key);
+// `breaker_key` is a task's key with the type in place of the id.
+std::string BreakerRowKey(std::string_view breaker_key);
 std::string MetaRowKey(std::string_view name);
 
 // Which of a batch's two rows a row is.

@@ -203,6 +203,38 @@ std::string PushText(const WorkerPush& push) {
       push.body);
 }
 
+std::string DeadLetterText(const DeadLetter& letter) {
+  const Outcome& outcome = *letter.outcome;
+  return absl::StrCat(letter.content->task_id, "#", outcome.attempt,
+                      " failures=", outcome.failures,
+                      " crashes=", outcome.crashes, " ", outcome.failure.type);
+}
+
+std::string DeadLettersText(const DeadLetterPageReply& page) {
+  if (!page.status.ok()) return StatusText(page.status);
+  std::string text = absl::StrJoin(
+      page.dead_letters, " ", [](std::string* out, const auto& letter) {
+        absl::StrAppend(out, letter->content->task_id);
+      });
+  if (!page.next_page_token.empty())
+    absl::StrAppend(&text, " next=", page.next_page_token);
+  return text;
+}
+
+std::string RedriveText(const Redrive& redrive) {
+  static const char* const kStates[] = {"?", "RUNNING", "DONE", "CANCELLED"};
+  return absl::StrCat(
+      kStates[static_cast<int>(redrive.state)], redrive.dry_run ? " dry" : "",
+      " matched=", redrive.matched, " redriven=", redrive.redriven,
+      " refused=", redrive.refused);
+}
+
+std::string BreakerText(const BreakerInfo& breaker) {
+  static const char* const kStates[] = {"?", "CLOSED", "OPEN", "HALF_OPEN"};
+  return absl::StrCat(kStates[static_cast<int>(breaker.state)], " ",
+                      breaker.failures, "/", breaker.attempts);
+}
+
 }  // namespace
 
 std::string StatusText(const absl::Status& status) {
@@ -281,6 +313,28 @@ std::string ReplyText(const Reply& reply) {
           },
           [](const BatchPageReply& page) { return BatchPageText(page); },
           [](const FollowReply& follow) { return FollowText(follow); },
+          [](const DeadLetterPageReply& page) { return DeadLettersText(page); },
+          [](const DeadLetterReply& letter) {
+            return letter.status.ok() ? DeadLetterText(*letter.dead_letter)
+                                      : StatusText(letter.status);
+          },
+          [](const RedriveReply& redrive) {
+            return redrive.status.ok() ? RedriveText(redrive.redrive)
+                                       : StatusText(redrive.status);
+          },
+          [](const BreakerReply& breaker) {
+            if (!breaker.status.ok()) return StatusText(breaker.status);
+            return breaker.removed ? std::string("removed")
+                                   : BreakerText(breaker.breaker);
+          },
+          [](const BreakersReply& breakers) {
+            if (!breakers.status.ok()) return StatusText(breakers.status);
+            return absl::StrJoin(
+                breakers.breakers, "; ",
+                [](std::string* out, const BreakerInfo& breaker) {
+                  absl::StrAppend(out, breaker.type, " ", BreakerText(breaker));
+                });
+          },
       },
       reply.body);
 }
@@ -361,6 +415,53 @@ std::string CommandText(const Command& command) {
           [](const GetBatchCommand& get) {
             return absl::StrCat("get batch ", get.batch_id,
                                 " tag=", get.reply.tag);
+          },
+          [](const ListDeadLettersCommand& list) {
+            return absl::StrCat("list dead letters ", list.queue,
+                                " tag=", list.reply.tag);
+          },
+          [](const GetDeadLetterCommand& get) {
+            return absl::StrCat("get dead letter ", get.task_id,
+                                " tag=", get.reply.tag);
+          },
+          [](const RedriveDeadLetterCommand& redrive) {
+            return absl::StrCat("redrive dead letter ", redrive.task_id,
+                                " tag=", redrive.reply.tag);
+          },
+          [](const DiscardDeadLetterCommand& discard) {
+            return absl::StrCat("discard dead letter ", discard.task_id,
+                                " tag=", discard.reply.tag);
+          },
+          [](const PurgeDeadLettersCommand& purge) {
+            return absl::StrCat("purge dead letters ", purge.queue,
+                                " tag=", purge.reply.tag);
+          },
+          [](const StartRedriveCommand& start) {
+            return absl::StrCat("start redrive ", start.queue,
+                                " tag=", start.reply.tag);
+          },
+          [](const GetRedriveCommand& get) {
+            return absl::StrCat("get redrive ", get.queue,
+                                " tag=", get.reply.tag);
+          },
+          [](const CancelRedriveCommand& cancel) {
+            return absl::StrCat("cancel redrive ", cancel.queue,
+                                " tag=", cancel.reply.tag);
+          },
+          [](const SetBreakerCommand& set) {
+            return absl::StrCat("set breaker ", set.type,
+                                " tag=", set.reply.tag);
+          },
+          [](const GetBreakerCommand& get) {
+            return absl::StrCat("get breaker ", get.type,
+                                " tag=", get.reply.tag);
+          },
+          [](const ListBreakersCommand& list) {
+            return absl::StrCat("list breakers, tag=", list.reply.tag);
+          },
+          [](const ResetBreakerCommand& reset) {
+            return absl::StrCat("reset breaker ", reset.type,
+                                " tag=", reset.reply.tag);
           },
           [](const ListBatchesCommand& list) {
             return absl::StrCat("list batches, tag=", list.reply.tag);

@@ -24,7 +24,10 @@ const char* StateName(TaskState state);
 // is more. A queue: "ready=2 scheduled=1 leased=0". A purge: "purged 3".
 // Workers: "w1 connected credit=1 leases=0; w2 detached draining credit=0
 // leases=2". A batch: "OPEN members=2 pending=1 succeeded=1 unsuccessful=0",
-// and " complete=<id>" for each callback that was submitted.
+// and " complete=<id>" for each callback that was submitted. A dead letter:
+// "a#4 failures=4 crashes=0 Boom"; a page of them: "a b next=b". A redrive:
+// "RUNNING matched=2 redriven=1 refused=1". A breaker: "OPEN 3/4", with what it
+// counts in its window.
 std::string ReplyText(const Reply& reply);
 
 // "first_failure".
