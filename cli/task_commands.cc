@@ -12,6 +12,7 @@
 #include "cli/exit_code.h"
 #include "cli/option_values.h"
 #include "cli/session.h"
+#include "cli/task_follow_command.h"
 #include "cli/task_submit_command.h"
 #include "cli/task_text.h"
 #include "client/result_client.h"
@@ -269,6 +270,7 @@ void AddTaskCommands(CLI::App* app, Session* session) {
   AddList(task, session);
   AddCancel(task, session);
   AddWatch(task, session);
+  AddTaskFollowCommand(task, session);
 }
 
 }  // namespace apium::cli

@@ -47,7 +47,12 @@ std::string ProgressText(const v1::Progress& progress) {
   std::string text = absl::StrFormat("%g", progress.completed());
   if (progress.total() > 0)
     StrAppend(&text, absl::StrFormat(" of %g", progress.total()));
+  if (!progress.state().empty()) StrAppend(&text, " ", progress.state());
   if (!progress.message().empty()) StrAppend(&text, " ", progress.message());
+  if (progress.has_details()) {
+    StrAppend(&text, " (details: ", progress.details().data().size(),
+              " bytes)");
+  }
   return text;
 }
 
@@ -57,6 +62,8 @@ void AddOutcome(const v1::TaskOutcome& outcome, Details* details) {
   details->Add("Worker", outcome.worker_id());
   if (outcome.has_result())
     details->Add("Result", PayloadText(outcome.result()));
+  if (outcome.has_details())
+    details->Add("Last details", PayloadText(outcome.details()));
   if (outcome.has_failure()) {
     details->Add("Failure", Cell(FailureText(outcome.failure()), Style::kRed));
     details->Add("Stack", outcome.failure().stack());
@@ -157,6 +164,7 @@ void PrintTaskDetails(const v1::Task& task, const Output& output) {
   }
   if (task.has_progress())
     details.Add("Progress", ProgressText(task.progress()));
+  details.Add("Chunks", task.chunks() == 0 ? "" : StrCat(task.chunks()));
   if (task.has_last_failure())
     details.Add("Last failure", FailureText(task.last_failure()));
   if (task.has_outcome()) {

@@ -1,6 +1,9 @@
 #include "client/task_client.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <optional>
 #include <utility>
 
 #include "absl/synchronization/notification.h"
@@ -281,6 +284,59 @@ void TaskClient::WatchAsync(std::string_view task_id, absl::Duration timeout,
       [id = std::string(task_id), timeout,
        done = std::move(done)](const absl::Status& status) {
         done(DescribeWaitEnd(status, id, timeout));
+      });
+}
+
+absl::StatusOr<v1::Task> TaskClient::Follow(
+    std::string_view task_id, uint64_t from,
+    absl::FunctionRef<bool(const v1::TaskChunk&)> on_chunk,
+    absl::Duration timeout) {
+  absl::StatusOr<v1::Task> end;
+  absl::Notification ended;
+  FollowAsync(
+      task_id, from, timeout,
+      [on_chunk](const v1::TaskChunk& chunk) { return on_chunk(chunk); },
+      [&end, &ended](absl::StatusOr<v1::Task> task) {
+        end = std::move(task);
+        ended.Notify();
+      });
+  ended.WaitForNotification();
+  return end;
+}
+
+void TaskClient::FollowAsync(std::string_view task_id, uint64_t from,
+                             absl::Duration timeout,
+                             std::function<bool(const v1::TaskChunk&)> on_chunk,
+                             Callback<v1::Task> done) {
+  connection_->KeepCallbacksAwake();
+  CallPolicy policy = WaitingCall(options(), timeout);
+  policy.kind = CallKind::kIdempotent;
+  auto request = RequestFor<v1::FollowTaskRequest>(options(), task_id);
+  request.set_from(std::max<uint64_t>(1, from));
+  const auto last = std::make_shared<std::optional<v1::Task>>();
+  Subscription<v1::FollowTaskRequest, v1::FollowTaskResponse>::Start(
+      &rpc_->calls, policy, std::move(request),
+      [this](grpc::ClientContext* context, const v1::FollowTaskRequest* opened,
+             grpc::ClientReadReactor<v1::FollowTaskResponse>* reader) {
+        rpc_->async()->FollowTask(context, opened, reader);
+      },
+      [last, on_chunk = std::move(on_chunk)](
+          const v1::FollowTaskResponse& response,
+          v1::FollowTaskRequest* resume) {
+        for (const v1::TaskChunk& chunk : response.chunks()) {
+          if (chunk.position() < resume->from()) continue;
+          // A reconnect goes on behind it.
+          resume->set_from(chunk.position() + 1);
+          if (!on_chunk(chunk)) return false;
+        }
+        if (response.has_task()) *last = response.task();
+        return !response.has_task();
+      },
+      [last, id = std::string(task_id), timeout,
+       done = std::move(done)](const absl::Status& status) {
+        if (!status.ok()) return done(DescribeWaitEnd(status, id, timeout));
+        if (last->has_value()) return done(**last);
+        done(absl::CancelledError("the follower wants no more"));
       });
 }
 

@@ -138,6 +138,20 @@ class TaskClient {
                   std::function<bool(const v1::Task&)> on_change,
                   std::function<void(absl::Status)> done);
 
+  // What the task's handler appended, from position `from` (1 is the first) on,
+  // and what comes, each chunk exactly once and in order; then the task, in a
+  // terminal state. Survives restarts of the broker. CANCELLED: `on_chunk`
+  // returned false. DEADLINE_EXCEEDED / WAIT_TIMEOUT; NOT_FOUND as Get.
+  // `on_chunk` runs on a thread of gRPC's.
+  absl::StatusOr<v1::Task> Follow(
+      std::string_view task_id, uint64_t from,
+      absl::FunctionRef<bool(const v1::TaskChunk&)> on_chunk,
+      absl::Duration timeout = absl::InfiniteDuration());
+  void FollowAsync(std::string_view task_id, uint64_t from,
+                   absl::Duration timeout,
+                   std::function<bool(const v1::TaskChunk&)> on_chunk,
+                   Callback<v1::Task> done);
+
   // The task after the request: CANCELLED, finished already, or running with
   // cancel_requested. Idempotent.
   absl::StatusOr<v1::Task> Cancel(std::string_view task_id,

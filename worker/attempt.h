@@ -2,16 +2,20 @@
 #define APIUM_WORKER_ATTEMPT_H_
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "apium/v1/worker_service.pb.h"
 #include "worker/cancel_signal.h"
+#include "worker/chunk_window.h"
 
 namespace apium {
 
@@ -29,6 +33,11 @@ class AttemptOwner {
 
   // The attempt has progress that was not taken yet. Any thread.
   virtual void OnProgress(const Attempt& attempt) = 0;
+
+  // The attempt has chunks that were not taken yet. Any thread.
+  virtual void OnChunks(const Attempt&) {}
+  // What chunks take their bytes from; null: this owner takes no chunks.
+  virtual std::shared_ptr<ChunkWindow> chunk_window() { return nullptr; }
 };
 
 // One delivery in this worker's hands. The session makes it, the pool runs it,
@@ -65,11 +74,39 @@ class Attempt {
   absl::Time start_time() const { return start_time_; }
   absl::Duration start_monotonic() const { return start_monotonic_; }
 
-  // Replaces what was said before. True if the last one was taken already, so
-  // that the owner must be told.
+  // Replaces what was said before, but for details that it does not have. True
+  // if the last one was taken already, so that the owner must be told.
   bool StoreProgress(v1::Progress progress) ABSL_LOCKS_EXCLUDED(mu_);
-  // Progress since the last call.
+  // Progress since the last call; with details if they are new.
   std::optional<v1::Progress> TakeProgress() ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Puts the chunk behind the others and tells the owner, once there is room
+  // for it. CANCELLED: the attempt is to stop, and there was none;
+  // DEADLINE_EXCEEDED: nor by `deadline`; else the broker's refusal of an
+  // earlier one. Handler only.
+  absl::Status AppendChunk(v1::Payload chunk, absl::Time deadline)
+      ABSL_LOCKS_EXCLUDED(mu_);
+  // Waits until all chunks are acknowledged. Errors as AppendChunk.
+  absl::Status FlushChunks(absl::Time deadline) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // True once there were chunks or details: then an outcome may go only behind
+  // them. Any thread.
+  bool has_stream() const {
+    return has_stream_.load(std::memory_order_acquire);
+  }
+  // Adds chunks that were not sent on this stream yet, up to about `bytes_max`,
+  // at least one if there is one. The bytes that were added.
+  size_t TakeChunks(size_t bytes_max, v1::WorkerReport* report)
+      ABSL_LOCKS_EXCLUDED(mu_);
+  bool HasUnsentChunks() const ABSL_LOCKS_EXCLUDED(mu_);
+  bool HasUnsentDetails() const ABSL_LOCKS_EXCLUDED(mu_);
+  // Those up to `number` are durable, or refused with `status`.
+  void AcknowledgeChunks(uint64_t number, const absl::Status& status)
+      ABSL_LOCKS_EXCLUDED(mu_);
+  // A new stream: what was said on the last one may not have arrived.
+  void SendAgain() ABSL_LOCKS_EXCLUDED(mu_);
+  // The lease is lost: nobody waits for them any more.
+  void DropChunks(const absl::Status& status) ABSL_LOCKS_EXCLUDED(mu_);
 
   // How it ended: lease and start time are there, the rest is written once, by
   // the pool before OnFinished. Then it is the session's.
@@ -96,8 +133,28 @@ class Attempt {
   absl::Time start_time_;
   absl::Duration start_monotonic_;
   std::atomic<bool> started_{false};
-  absl::Mutex mu_;
-  std::unique_ptr<v1::Progress> progress_ ABSL_GUARDED_BY(mu_);
+  mutable absl::Mutex mu_;
+  std::unique_ptr<v1::Progress> progress_ ABSL_GUARDED_BY(mu_);  // no details
+  bool progress_taken_ ABSL_GUARDED_BY(mu_) = true;
+  std::unique_ptr<v1::Payload> details_ ABSL_GUARDED_BY(mu_);
+  bool details_taken_ ABSL_GUARDED_BY(mu_) = true;
+  std::atomic<bool> has_stream_{false};
+
+  // What an attempt that appends has more than others.
+  struct Chunk {
+    uint64_t number;
+    v1::Payload payload;
+    ChunkHold hold;
+  };
+  struct Chunks {
+    std::shared_ptr<ChunkWindow> window;
+    uint64_t last_number = 0;
+    uint64_t last_sent = 0;  // on this stream
+    std::deque<Chunk> unacknowledged;
+    absl::Status refusal;
+  };
+  Chunks* ChunksOf() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  std::unique_ptr<Chunks> chunks_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace apium

@@ -74,7 +74,11 @@ BrokerStream::BrokerStream(BrokerStreamOptions options)
       }()),
       stub_(v1::WorkerService::NewStub(options_.channel)),
       shared_bytes_(std::make_shared<std::atomic<size_t>>(0)),
-      core_(options_.core),
+      core_([&] {
+        SessionCoreOptions core = options_.core;
+        core.chunk_window = chunk_window_.get();
+        return core;
+      }()),
       random_(std::random_device{}()) {}
 
 BrokerStream::~BrokerStream() {
@@ -289,6 +293,16 @@ void BrokerStream::OnProgress(const Attempt& attempt) {
     wake = EarlierTimer();
   }
   WakeBy(wake);
+}
+
+void BrokerStream::OnChunks(const Attempt& attempt) {
+  Call* call = nullptr;
+  {
+    absl::MutexLock lock(&mu_);
+    core_.OnChunks(attempt);
+    call = PrepareWrite();
+  }
+  if (call != nullptr) call->StartWrite(&request_);
 }
 
 // --- Time ---

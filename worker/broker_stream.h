@@ -91,6 +91,8 @@ class BrokerStream final : public AttemptOwner {
   void OnFinished(absl::Span<const std::shared_ptr<Attempt>> attempts) override
       ABSL_LOCKS_EXCLUDED(mu_);
   void OnProgress(const Attempt& attempt) override ABSL_LOCKS_EXCLUDED(mu_);
+  void OnChunks(const Attempt& attempt) override ABSL_LOCKS_EXCLUDED(mu_);
+  std::shared_ptr<ChunkWindow> chunk_window() override { return chunk_window_; }
 
  private:
   class Call;
@@ -121,6 +123,8 @@ class BrokerStream final : public AttemptOwner {
   const std::unique_ptr<v1::WorkerService::Stub> stub_;
   // Shared with the messages that attempts keep alive.
   const std::shared_ptr<std::atomic<size_t>> shared_bytes_;
+  const std::shared_ptr<ChunkWindow> chunk_window_ =
+      std::make_shared<ChunkWindow>();
 
   mutable absl::Mutex mu_;
   SessionCore core_ ABSL_GUARDED_BY(mu_);

@@ -35,6 +35,16 @@ uint64_t HeldMax(uint64_t capacity) {
   return std::max(capacity, std::min<uint64_t>(2 * capacity, kHeldLeasesMax));
 }
 
+absl::Status StatusFrom(const v1::ItemError& error) {
+  absl::Status status(static_cast<absl::StatusCode>(error.code()),
+                      error.message());
+  if (status.ok()) status = absl::UnknownError(error.message());
+  // What comes from outside may be no reason at all.
+  return error.reason() == reason::kChunkLimit
+             ? WithReason(std::move(status), reason::kChunkLimit)
+             : status;
+}
+
 // An attempt that never ran: carries an outcome of the session's own.
 std::shared_ptr<Attempt> StandIn(const v1::Lease& lease) {
   return std::make_shared<Attempt>(nullptr, lease, nullptr);
@@ -66,6 +76,13 @@ absl::Status SessionCore::OnResponse(
   if (!response->has_push()) return Violation("a message without content");
   if (!open_) return Violation("the first message is not a Welcome");
   const v1::BrokerPush& push = response->push();
+  for (const v1::ChunkAcknowledgement& chunks : push.chunk_acknowledgements()) {
+    auto it = entries_.find(chunks.epoch());
+    if (it == entries_.end()) continue;
+    it->second.attempt->AcknowledgeChunks(
+        chunks.number(),
+        chunks.has_error() ? StatusFrom(chunks.error()) : absl::OkStatus());
+  }
   for (uint64_t epoch : push.acknowledged_epochs()) {
     auto it = entries_.find(epoch);
     // An acknowledgement may come twice, or after a resume that settled it.
@@ -121,7 +138,17 @@ absl::Status SessionCore::OnWelcome(const v1::Welcome& welcome,
   unsent_.clear();
   start_unsaid_.clear();
   start_ready_.clear();
+  chunks_ready_.clear();
+  if (options_.chunk_window != nullptr && welcome.chunk_window_bytes() > 0)
+    options_.chunk_window->SetLimit(welcome.chunk_window_bytes());
   for (uint64_t epoch : SortedEpochs()) {
+    Attempt& attempt = *entries_.find(epoch)->second.attempt;
+    if (attempt.has_stream()) {
+      attempt.SendAgain();
+      chunks_ready_.push_back(epoch);
+      progress_unsaid_.push_back(epoch);
+      collect_at_ = std::min(collect_at_, now + kReportDelay);
+    }
     (entries_.find(epoch)->second.finished
          ? static_cast<void>(unsent_.push_back(epoch))
          : start_unsaid_.push_back(epoch));
@@ -246,6 +273,8 @@ void SessionCore::OnStreamClosed(const absl::Status& status,
 void SessionCore::Lose(Entries::iterator it, std::string_view reason,
                        SessionEffects* effects) {
   Entry& entry = it->second;
+  if (entry.attempt->has_stream())
+    entry.attempt->DropChunks(absl::CancelledError(AbslView(reason)));
   if (!entry.finished) {
     --running_;
     ForgetDeadline(&entry);
@@ -297,6 +326,13 @@ void SessionCore::OnFinished(
 void SessionCore::OnProgress(const Attempt& attempt, absl::Duration now) {
   progress_unsaid_.push_back(attempt.epoch());
   collect_at_ = std::min(collect_at_, now + kReportDelay);
+}
+
+void SessionCore::OnChunks(const Attempt& attempt) {
+  // At once: whoever follows the task waits for them. What comes while a report
+  // is being written goes with the next.
+  if (chunks_ready_.empty() || chunks_ready_.back() != attempt.epoch())
+    chunks_ready_.push_back(attempt.epoch());
 }
 
 void SessionCore::FinishInstead(Entry* entry,

@@ -58,6 +58,8 @@ struct SessionCoreOptions {
   // Borrowed; outlive the core.
   SlotLedger* slots = nullptr;
   AttemptOwner* owner = nullptr;
+  // Told the broker's limit; null: none is wanted.
+  ChunkWindow* chunk_window = nullptr;
   // Index of this broker in the ledger.
   size_t broker = 0;
 };
@@ -110,6 +112,8 @@ class SessionCore {
                   SessionEffects* effects);
   // The attempt has progress to take.
   void OnProgress(const Attempt& attempt, absl::Duration now);
+  // The attempt has chunks to take.
+  void OnChunks(const Attempt& attempt);
 
   // --- Reports ---
 
@@ -182,6 +186,9 @@ class SessionCore {
 
   size_t AddStarted(v1::WorkerReport* report);
   size_t AddProgress(size_t bytes, v1::WorkerReport* report);
+  void AddOneProgress(Attempt* attempt, size_t* bytes,
+                      v1::WorkerReport* report);
+  size_t AddChunks(size_t bytes, v1::WorkerReport* report);
   void AddOutcomes(size_t bytes, v1::WorkerReport* report);
   uint32_t GrantCredit();
 
@@ -214,6 +221,9 @@ class SessionCore {
   // The same, collected by OnTimer for the next report.
   std::deque<uint64_t> start_ready_;
   std::deque<uint64_t> progress_ready_;
+  // Attempts with chunks to send. May name epochs that are gone, and some
+  // twice.
+  std::deque<uint64_t> chunks_ready_;
   // Soft time limits of started attempts.
   absl::btree_set<std::pair<absl::Duration, uint64_t>> deadlines_;
 

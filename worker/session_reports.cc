@@ -39,6 +39,7 @@ bool SessionCore::NextReport(absl::Duration now, v1::WorkerReport* report) {
   APIUM_CHECK(lent_.empty()) << "the last report was not written yet";
   size_t bytes = AddStarted(report);
   bytes = AddProgress(bytes, report);
+  bytes = AddChunks(bytes, report);
   AddOutcomes(bytes, report);
   const uint32_t granted = draining_ ? 0 : GrantCredit();
   report->set_credit(granted);
@@ -53,8 +54,8 @@ bool SessionCore::NextReport(absl::Duration now, v1::WorkerReport* report) {
 
   const bool has_content =
       report->started_size() > 0 || report->progress_size() > 0 ||
-      report->outcomes_size() > 0 || granted > 0 || report->draining() ||
-      report->control_replies_size() > 0;
+      report->chunks_size() > 0 || report->outcomes_size() > 0 || granted > 0 ||
+      report->draining() || report->control_replies_size() > 0;
   if (!has_content && now < heartbeat_due_) return false;
   report->mutable_heartbeat()->set_busy_slots(running_);
   heartbeat_due_ = now + heartbeat_interval_;
@@ -81,17 +82,37 @@ size_t SessionCore::AddProgress(size_t bytes, v1::WorkerReport* report) {
     auto it = entries_.find(progress_ready_.front());
     progress_ready_.pop_front();
     if (it == entries_.end() || it->second.finished) continue;
-    std::optional<v1::Progress> progress = it->second.attempt->TakeProgress();
-    if (!progress.has_value()) continue;
-    v1::TaskProgress* task = report->add_progress();
-    *task->mutable_lease() = it->second.attempt->lease();
-    *task->mutable_progress() = *std::move(progress);
-    bytes += kProgressBytes + task->progress().message().size();
+    AddOneProgress(it->second.attempt.get(), &bytes, report);
+  }
+  return bytes;
+}
+
+void SessionCore::AddOneProgress(Attempt* attempt, size_t* bytes,
+                                 v1::WorkerReport* report) {
+  std::optional<v1::Progress> progress = attempt->TakeProgress();
+  if (!progress.has_value()) return;
+  v1::TaskProgress* task = report->add_progress();
+  *task->mutable_lease() = attempt->lease();
+  *task->mutable_progress() = *std::move(progress);
+  *bytes += kProgressBytes + task->progress().message().size() +
+            task->progress().details().data().size();
+}
+
+size_t SessionCore::AddChunks(size_t bytes, v1::WorkerReport* report) {
+  while (!chunks_ready_.empty() && bytes < kReportBytesMax / 2) {
+    const uint64_t epoch = chunks_ready_.front();
+    chunks_ready_.pop_front();
+    auto it = entries_.find(epoch);
+    if (it == entries_.end()) continue;
+    Attempt& attempt = *it->second.attempt;
+    bytes += attempt.TakeChunks(kReportBytesMax / 2 - bytes, report);
+    if (attempt.HasUnsentChunks()) chunks_ready_.push_back(epoch);
   }
   return bytes;
 }
 
 void SessionCore::AddOutcomes(size_t bytes, v1::WorkerReport* report) {
+  std::vector<uint64_t> held_back;
   while (!unsent_.empty()) {
     auto it = entries_.find(unsent_.front());
     if (it == entries_.end()) {
@@ -99,13 +120,24 @@ void SessionCore::AddOutcomes(size_t bytes, v1::WorkerReport* report) {
       continue;
     }
     const std::shared_ptr<Attempt>& attempt = it->second.attempt;
+    if (attempt->has_stream()) {
+      // An outcome is the last that is said of an attempt.
+      if (attempt->HasUnsentChunks()) {
+        held_back.push_back(unsent_.front());
+        unsent_.pop_front();
+        continue;
+      }
+      if (attempt->HasUnsentDetails())
+        AddOneProgress(attempt.get(), &bytes, report);
+    }
     bytes += EstimateBytes(attempt->outcome());
-    if (bytes > kReportBytesMax && report->outcomes_size() > 0) return;
+    if (bytes > kReportBytesMax && report->outcomes_size() > 0) break;
     unsent_.pop_front();
     report->mutable_outcomes()->UnsafeArenaAddAllocated(
         attempt->mutable_outcome());
     lent_.push_back(attempt);
   }
+  unsent_.insert(unsent_.begin(), held_back.begin(), held_back.end());
 }
 
 // Three bounds: the places of this worker, what it may hold at all, and what

@@ -2,6 +2,11 @@
 
 #include <utility>
 
+#include "absl/time/clock.h"
+#include "common/error_reason.h"
+#include "common/limits.h"
+#include "common/status_macros.h"
+#include "common/strings.h"
 #include "common/utf8.h"
 #include "worker/attempt.h"
 
@@ -10,10 +15,23 @@ namespace {
 
 // The proto's bound.
 constexpr size_t kProgressMessageBytesMax = 1024;
+constexpr size_t kContentTypeBytes = 255;
 
 absl::Duration FromProto(const google::protobuf::Duration& duration) {
   return absl::Seconds(duration.seconds()) +
          absl::Nanoseconds(duration.nanos());
+}
+
+// A broker would end the stream for these.
+absl::Status CheckTypes(std::string_view field, const v1::Payload& payload) {
+  for (const std::string* text :
+       {&payload.content_type(), &payload.content_encoding()}) {
+    if (text->size() <= kContentTypeBytes && IsValidUtf8(*text)) continue;
+    return InvalidField(field, StrCat("has a content type or encoding that is "
+                                      "not UTF-8 of at most ",
+                                      kContentTypeBytes, " bytes"));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -78,10 +96,57 @@ void TaskContext::SetProgress(double completed, double total,
   v1::Progress progress;
   progress.set_completed(completed);
   progress.set_total(total);
-  progress.set_message(ToValidUtf8(message, kProgressMessageBytesMax));
+  progress.set_message(std::string(message));
+  SetProgress(std::move(progress)).IgnoreError();  // it has no details
+}
+
+absl::Status TaskContext::SetProgress(v1::Progress progress) {
+  const v1::Payload& details = progress.details();
+  if (details.data().size() > kProgressDetailsBytesMax) {
+    return InvalidField("progress.details", StrCat("is ", details.data().size(),
+                                                   " bytes; must be at most ",
+                                                   kProgressDetailsBytesMax));
+  }
+  APIUM_RETURN_IF_ERROR(CheckTypes("progress.details", details));
+  progress.set_message(
+      ToValidUtf8(progress.message(), kProgressMessageBytesMax));
+  progress.set_state(ToValidUtf8(progress.state(), kProgressStateBytesMax));
   if (attempt_.StoreProgress(std::move(progress))) {
     attempt_.owner()->OnProgress(attempt_);
   }
+  return absl::OkStatus();
+}
+
+const v1::Payload* TaskContext::details() const {
+  const v1::Delivery& delivery = attempt_.delivery();
+  return delivery.has_details() ? &delivery.details() : nullptr;
+}
+
+absl::Status TaskContext::Append(v1::Payload chunk, absl::Duration timeout) {
+  APIUM_RETURN_IF_ERROR(CheckTypes("chunk", chunk));
+  if (chunk.data().size() > kChunkBytesHardMax) {
+    return WithReason(
+        absl::ResourceExhaustedError(StrCat(
+            "a chunk of ", chunk.data().size(),
+            " bytes is above what any broker takes, ", kChunkBytesHardMax)),
+        reason::kChunkLimit);
+  }
+  return attempt_.AppendChunk(std::move(chunk), absl::Now() + timeout);
+}
+
+absl::Status TaskContext::Append(std::string_view data,
+                                 absl::Duration timeout) {
+  v1::Payload chunk;
+  chunk.set_data(std::string(data));
+  return Append(std::move(chunk), timeout);
+}
+
+absl::Status TaskContext::FlushChunks(absl::Duration timeout) {
+  return attempt_.FlushChunks(absl::Now() + timeout);
+}
+
+uint64_t TaskContext::earlier_chunks() const {
+  return attempt_.delivery().chunks();
 }
 
 void TaskContext::Log(LogLevel level, std::string_view message,

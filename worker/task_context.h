@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "apium/v1/task.pb.h"
 #include "common/log.h"
 
 namespace apium {
@@ -65,6 +66,30 @@ class TaskContext {
   // 1 KiB.
   void SetProgress(double completed, double total = 0,
                    std::string_view message = {});
+
+  // The same, with what the application makes of it: a state of its own, cut at
+  // 64 bytes, and details of at most 16 KiB, which those who watch the task see
+  // and the next attempt gets if this one does not succeed. Without details,
+  // the last ones stay. INVALID_ARGUMENT: details too large; nothing is
+  // reported.
+  absl::Status SetProgress(v1::Progress progress);
+  // Last details that an earlier attempt reported; null: none did.
+  const v1::Payload* details() const;
+
+  // Appends to what followers of the task read (TaskService.FollowTask). The
+  // chunk is kept here and sent again, over reconnects, until it is durable; an
+  // outcome goes behind all chunks. Returns once there is room in the window of
+  // unacknowledged chunks. DEADLINE_EXCEEDED: not within `timeout`. CANCELLED:
+  // the attempt is to stop, and there was no room. RESOURCE_EXHAUSTED /
+  // CHUNK_LIMIT: the broker has refused an earlier chunk, and takes no more.
+  absl::Status Append(v1::Payload chunk,
+                      absl::Duration timeout = absl::InfiniteDuration());
+  absl::Status Append(std::string_view data,
+                      absl::Duration timeout = absl::InfiniteDuration());
+  // Waits until all chunks are durable. Errors as Append.
+  absl::Status FlushChunks(absl::Duration timeout = absl::InfiniteDuration());
+  // Chunks that earlier attempts appended.
+  uint64_t earlier_chunks() const;
 
   // A log line with the task's id, type and attempt.
   void Log(LogLevel level, std::string_view message,

@@ -265,6 +265,23 @@ TEST_F(AppTest, WatchPrintsChangesUntilTheEnd) {
             "TASK_STATE_SUCCEEDED");
 }
 
+TEST_F(AppTest, FollowPrintsChunksUntilTheEnd) {
+  broker_.FinishTasksAtOnce();
+  ASSERT_EQ(Run({"task", "submit", "t", "--id", "a"}).exit_code, kExitOk);
+  for (const char* data : {"one", "two", "three"}) broker_.AddChunk("a", data);
+  const Ran ran = Run({"task", "follow", "a"});
+  EXPECT_EQ(ran.exit_code, kExitOk);
+  EXPECT_EQ(ran.out, "one\ntwo\nthree\n");
+  EXPECT_EQ(Run({"task", "follow", "a", "--from", "2", "--raw"}).out,
+            "twothree");
+  EXPECT_EQ(nlohmann::json::parse(
+                Run({"task", "follow", "a", "--from", "3", "-o", "json"})
+                    .out)["position"],
+            "3");
+  EXPECT_NE(Run({"task", "follow", "a", "--from", "0"}).exit_code, kExitOk);
+  EXPECT_NE(Run({"task", "follow", "nobody"}).exit_code, kExitOk);
+}
+
 TEST_F(AppTest, QueuesAreManaged) {
   EXPECT_EQ(
       Run({"queue", "create", "mail", "--description", "letters"}).exit_code,

@@ -72,7 +72,8 @@ TEST_F(BashCompletionTest, CommandsAreOffered) {
   EXPECT_THAT(Complete("\"\""), ElementsAre("task", "queue", "worker", "server",
                                             "completion", "version"));
   EXPECT_THAT(Complete("task \"\""),
-              ElementsAre("submit", "get", "wait", "list", "cancel", "watch"));
+              ElementsAre("submit", "get", "wait", "list", "cancel", "watch",
+                          "follow"));
   EXPECT_THAT(Complete("queue pu"), ElementsAre("purge"));
 }
 

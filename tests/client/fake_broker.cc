@@ -246,6 +246,41 @@ class FakeBroker::Tasks final
     return grpc::Status(grpc::StatusCode::UNAVAILABLE, "stopping");
   }
 
+  // A message for each chunk, so that each may be the last of a stream.
+  grpc::Status FollowTask(
+      grpc::ServerContext* context, const v1::FollowTaskRequest* request,
+      grpc::ServerWriter<v1::FollowTaskResponse>* writer) override {
+    if (absl::Status status = broker_->Enter("FollowTask"); !status.ok())
+      return ToGrpcStatus(status);
+    uint64_t next = request->from();
+    while (!context->IsCancelled()) {
+      v1::FollowTaskResponse response;
+      {
+        absl::MutexLock lock(&broker_->mu_);
+        if (broker_->stopping_) break;
+        auto task = broker_->tasks_.find(request->task_id());
+        if (task == broker_->tasks_.end())
+          return ToGrpcStatus(TaskNotFound(request->task_id()));
+        const auto& chunks = broker_->chunks_[request->task_id()];
+        if (next <= chunks.size()) {
+          *response.add_chunks() = chunks[next - 1];
+          ++next;
+        } else if (Terminal(task->second)) {
+          *response.mutable_task() = task->second;
+        } else {
+          broker_->changed_.WaitWithTimeout(&broker_->mu_,
+                                            absl::Milliseconds(20));
+          continue;
+        }
+      }
+      writer->Write(response);
+      if (response.has_task()) return grpc::Status::OK;
+      if (absl::Status status = broker_->LostAnswer("FollowTask"); !status.ok())
+        return ToGrpcStatus(status);
+    }
+    return grpc::Status(grpc::StatusCode::UNAVAILABLE, "stopping");
+  }
+
   grpc::Status ListTasks(grpc::ServerContext*,
                          const v1::ListTasksRequest* request,
                          v1::ListTasksResponse* response) override {
@@ -669,6 +704,16 @@ std::vector<std::string> FakeBroker::drained_workers() const {
 void FakeBroker::AddResult(v1::TaskOutcome outcome) {
   absl::MutexLock lock(&mu_);
   results_.push_back(std::move(outcome));
+  changed_.SignalAll();
+}
+
+void FakeBroker::AddChunk(const std::string& task_id, const std::string& data) {
+  absl::MutexLock lock(&mu_);
+  std::vector<v1::TaskChunk>& chunks = chunks_[task_id];
+  v1::TaskChunk& chunk = chunks.emplace_back();
+  chunk.set_position(chunks.size());
+  chunk.set_attempt(1);
+  chunk.mutable_payload()->set_data(data);
   changed_.SignalAll();
 }
 

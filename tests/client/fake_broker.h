@@ -79,6 +79,9 @@ class FakeBroker {
   // Waits until at least `count` tasks came over streams.
   void AwaitStreamed(size_t count) const;
 
+  // What FollowTask sends of the task.
+  void AddChunk(const std::string& task_id, const std::string& data);
+
   // Workers and queues that the admin calls show.
   void AddWorker(v1::Worker worker);
   void AddQueue(v1::Queue queue);
@@ -126,6 +129,8 @@ class FakeBroker {
   bool finish_at_once_ ABSL_GUARDED_BY(mu_) = false;
   bool wrong_sequence_ ABSL_GUARDED_BY(mu_) = false;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+  std::map<std::string, std::vector<v1::TaskChunk>> chunks_
+      ABSL_GUARDED_BY(mu_);
   std::map<std::string, v1::Queue> queues_ ABSL_GUARDED_BY(mu_);
   std::vector<v1::Worker> workers_ ABSL_GUARDED_BY(mu_);
   std::vector<std::string> drained_ ABSL_GUARDED_BY(mu_);

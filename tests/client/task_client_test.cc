@@ -268,6 +268,37 @@ TEST_F(TaskClientTest, WatchOfAnUnknownTaskIsNotFound) {
               HasReason("TASK_NOT_FOUND"));
 }
 
+TEST_F(TaskClientTest, FollowTellsEachChunkOnceAcrossReconnects) {
+  TaskHandle task = *client_->Submit({.type = "t"});
+  for (const char* data : {"a", "b", "c", "d"}) {
+    broker_.AddChunk(task.id(), data);
+  }
+  broker_.FinishTask(task.id(), v1::TASK_STATE_SUCCEEDED, "1");
+  broker_.LoseAnswers("FollowTask", 2);
+  std::vector<std::string> seen;
+  const auto end = client_->Follow(task.id(), 2, [&](const auto& chunk) {
+    seen.push_back(chunk.payload().data());
+    return true;
+  });
+  EXPECT_THAT(seen, ElementsAre("b", "c", "d"));
+  APIUM_ASSERT_OK(end);
+  EXPECT_EQ(end->state(), v1::TASK_STATE_SUCCEEDED);
+}
+
+TEST_F(TaskClientTest, FollowEndsWhenTheFollowerHasSeenEnough) {
+  TaskHandle task = *client_->Submit({.type = "t"});
+  broker_.AddChunk(task.id(), "a");
+  EXPECT_THAT(
+      client_->Follow(task.id(), 1, [](const v1::TaskChunk&) { return false; }),
+      StatusIs(absl::StatusCode::kCancelled));
+}
+
+TEST_F(TaskClientTest, FollowOfAnUnknownTaskIsNotFound) {
+  EXPECT_THAT(
+      client_->Follow("nobody", 1, [](const v1::TaskChunk&) { return true; }),
+      HasReason("TASK_NOT_FOUND"));
+}
+
 TEST_F(TaskClientTest, ClosingTheClientEndsItsCallsWithCancelled) {
   TaskHandle task = *client_->Submit({.type = "t"});
   absl::Notification waited;

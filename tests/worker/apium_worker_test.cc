@@ -108,7 +108,8 @@ TEST(ApiumWorkerTest, OffersTheBuiltInTasksAndTheExample) {
     absl::StrAppend(&types, offer.type(), " ");
   }
   EXPECT_EQ(types,
-            "apium.echo apium.fail apium.noop apium.sleep text.count_words ");
+            "apium.count apium.echo apium.fail apium.noop apium.sleep "
+            "text.count_words ");
 }
 
 TEST(ApiumWorkerTest, SigtermDrainsAndExitsWithZero) {

@@ -4,16 +4,19 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
 #include "common/rpc/proto_time.h"
 
 namespace apium {
 namespace {
 
-SessionCoreOptions CoreOptions(SlotLedger* slots, AttemptOwner* owner) {
+SessionCoreOptions CoreOptions(SlotLedger* slots, AttemptOwner* owner,
+                               ChunkWindow* window) {
   SessionCoreOptions options;
   options.hello.set_worker_id("w1");
   options.slots = slots;
   options.owner = owner;
+  options.chunk_window = window;
   return options;
 }
 
@@ -41,7 +44,8 @@ std::string Epochs(const Items& items) {
 }  // namespace
 
 SessionHarness::SessionHarness(uint32_t capacity, size_t brokers)
-    : ledger_(capacity, brokers), core_(CoreOptions(&ledger_, this)) {}
+    : ledger_(capacity, brokers),
+      core_(CoreOptions(&ledger_, this, window_.get())) {}
 
 SessionHarness::~SessionHarness() { core_.OnReportWritten(&report_); }
 
@@ -145,6 +149,34 @@ void SessionHarness::SetProgress(uint64_t epoch, double completed) {
   if (attempt.StoreProgress(progress)) OnProgress(attempt);
 }
 
+void SessionHarness::SetDetails(uint64_t epoch, const std::string& details) {
+  v1::Progress progress;
+  progress.mutable_details()->set_data(details);
+  Attempt& attempt = *pool_.at(epoch);
+  if (attempt.StoreProgress(progress)) OnProgress(attempt);
+}
+
+absl::Status SessionHarness::Append(uint64_t epoch, const std::string& data,
+                                    absl::Duration timeout) {
+  v1::Payload chunk;
+  chunk.set_data(data);
+  return pool_.at(epoch)->AppendChunk(std::move(chunk), absl::Now() + timeout);
+}
+
+absl::Status SessionHarness::AcknowledgeChunks(uint64_t epoch, uint64_t number,
+                                               const std::string& refusal) {
+  return Push([&](v1::BrokerPush* push) {
+    v1::ChunkAcknowledgement* chunks = push->add_chunk_acknowledgements();
+    chunks->set_epoch(epoch);
+    chunks->set_number(number);
+    if (refusal.empty()) return;
+    chunks->mutable_error()->set_code(
+        static_cast<int>(absl::StatusCode::kResourceExhausted));
+    chunks->mutable_error()->set_message("no more");
+    chunks->mutable_error()->set_reason(refusal);
+  });
+}
+
 void SessionHarness::OnProgress(const Attempt& attempt) {
   core_.OnProgress(attempt, now_);
 }
@@ -192,7 +224,13 @@ std::string SessionHarness::Describe(const v1::WorkerReport& report) {
   }
   for (const v1::TaskProgress& progress : report.progress()) {
     parts.push_back(absl::StrCat("progress=", progress.lease().epoch(), ":",
-                                 progress.progress().completed()));
+                                 progress.progress().completed(),
+                                 progress.progress().details().data()));
+  }
+  for (const v1::AppendedChunk& chunk : report.chunks()) {
+    parts.push_back(absl::StrCat("chunk=", chunk.lease().epoch(), ".",
+                                 chunk.number(), ":",
+                                 chunk.payload().data().substr(0, 8)));
   }
   if (report.outcomes_size() > 0) {
     parts.push_back(absl::StrCat("outcomes=", Epochs(report.outcomes())));

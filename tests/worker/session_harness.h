@@ -32,6 +32,8 @@ class SessionHarness final : public AttemptOwner {
   absl::Status Deliver(const std::vector<uint64_t>& epochs,
                        absl::Duration soft_time_limit = absl::ZeroDuration());
   absl::Status Acknowledge(const std::vector<uint64_t>& epochs);
+  absl::Status AcknowledgeChunks(uint64_t epoch, uint64_t number,
+                                 const std::string& refusal = "");
   absl::Status Refuse(uint64_t epoch, absl::StatusCode code);
   absl::Status Cancel(uint64_t epoch, const std::string& reason);
   void CloseStream(const absl::Status& status);
@@ -42,6 +44,9 @@ class SessionHarness final : public AttemptOwner {
   // The handler of the attempt begins.
   void Start(uint64_t epoch);
   void SetProgress(uint64_t epoch, double completed);
+  void SetDetails(uint64_t epoch, const std::string& details);
+  absl::Status Append(uint64_t epoch, const std::string& data,
+                      absl::Duration timeout = absl::ZeroDuration());
   // It ends with a result of `bytes` bytes.
   void Finish(uint64_t epoch, size_t bytes = 2);
   void FinishTogether(const std::vector<uint64_t>& epochs, size_t bytes = 2);
@@ -75,9 +80,12 @@ class SessionHarness final : public AttemptOwner {
   // AttemptOwner; the harness calls the core itself.
   void OnFinished(absl::Span<const std::shared_ptr<Attempt>>) override {}
   void OnProgress(const Attempt& attempt) override;
+  void OnChunks(const Attempt& attempt) override { core_.OnChunks(attempt); }
+  std::shared_ptr<ChunkWindow> chunk_window() override { return window_; }
 
  private:
   SlotLedger ledger_;
+  const std::shared_ptr<ChunkWindow> window_ = std::make_shared<ChunkWindow>();
   SessionCore core_;
   absl::Duration now_ = absl::Seconds(1000);
   SessionEffects effects_;
