@@ -140,10 +140,15 @@ EngineHistory::EngineHistory(uint64_t seed, const HistoryOptions& options)
     ++counts_.turns;
     for (const AddressedPush& push : effects.pushes) {
       counts_.deliveries += std::holds_alternative<Delivery>(push.push.body);
-      if (const auto* refused = std::get_if<ReportRefused>(&push.push.body)) {
+      if (const auto* ack = std::get_if<OutcomeAcknowledged>(&push.push.body)) {
+        counts_.lies += believed_epochs_.count(ack->epoch);
+      } else if (const auto* refused =
+                     std::get_if<ReportRefused>(&push.push.body)) {
         counts_.lies += believed_epochs_.count(refused->epoch);
       }
     }
+    // A lie that did not get through in its turn never did.
+    believed_epochs_.clear();
     for (const OutboxEntry& entry : effects.outbox) {
       counts_.outcomes += entry.outcomes.size();
     }
@@ -435,13 +440,12 @@ void EngineHistory::AddForgedReport(Worker* worker) {
   if (options_.epochs_are_not_checked && !worker->held.empty()) {
     const LeaseName held = worker->held.begin()->second;
     lease = held;
-    // Far from every other, so that its refusal tells that the engine saw it.
-    lease.epoch += 1'000'000;
+    lease.epoch += 1;
     WorkerReportCommand forged = {.sink = worker->stream,
                                   .outcomes = {{.lease = lease}}};
     WorkerReportCommand believed = {.sink = worker->stream,
                                     .outcomes = {{.lease = held}}};
-    believed_epochs_.insert(lease.epoch);
+    believed_epochs_.insert(held.epoch);
     Add(std::move(believed), std::move(forged));
     return;
   }
