@@ -38,6 +38,10 @@ inline constexpr std::string_view kTaskNotFound =
     "TASK_NOT_FOUND";  // NOT_FOUND
 inline constexpr std::string_view kTaskIdReused =
     "TASK_ID_REUSED";  // ALREADY_EXISTS: same id, other content
+inline constexpr std::string_view kUniqueKeyHeld =
+    "UNIQUE_KEY_HELD";  // ALREADY_EXISTS: by the task that the error names
+inline constexpr std::string_view kRequestIdReused =
+    "REQUEST_ID_REUSED";  // ALREADY_EXISTS: same id, other content
 inline constexpr std::string_view kBatchNotFound =
     "BATCH_NOT_FOUND";  // NOT_FOUND
 inline constexpr std::string_view kDeadLetterNotFound =

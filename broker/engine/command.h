@@ -16,11 +16,20 @@
 #include "broker/engine/dead_letter.h"
 #include "broker/engine/sinks.h"
 #include "broker/engine/task.h"
+#include "common/fingerprint.h"
 
 // Everything that can be asked of the engine. Names, sizes and ranges are
 // validated before a command is made (broker/service); what depends on the
 // shard's state is decided by the engine.
 namespace apium::broker {
+
+// Makes a request idempotent whose tasks may be without ids of their own: a
+// repeated one with the same id and fingerprint is answered as the first; with
+// another fingerprint ALREADY_EXISTS / REQUEST_ID_REUSED.
+struct RequestIdentity {
+  std::string id;
+  Fingerprint fingerprint{};  // of what is asked for
+};
 
 // Accepts a task. Answered by SubmitReply.
 struct SubmitCommand {
@@ -32,6 +41,7 @@ struct SubmitCommand {
   std::optional<absl::Duration> expire_after;
   // Also answer OutcomeReply with the same tag when the task has ended.
   bool report_outcome = false;
+  std::shared_ptr<const RequestIdentity> request;  // null: none
 };
 
 // Reads a task. Answered by TaskReply.
@@ -81,8 +91,8 @@ struct CancelTaskCommand {
   std::string reason;
 };
 
-// Lists live tasks (leased, then ready, then scheduled). Answered by
-// TaskPageReply.
+// Lists live tasks (leased, then ready, then scheduled, then blocked). Answered
+// by TaskPageReply.
 struct ListTasksCommand {
   ReplyAddress reply;
   std::string namespace_name;

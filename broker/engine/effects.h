@@ -26,6 +26,8 @@ struct SubmitReply {
   std::string task_id;  // empty unless accepted
   bool minted = false;  // the broker chose the id
   absl::Time create_time;
+  // No task was made: the id is that of the task that holds the unique key.
+  bool attached = false;
 };
 
 // The task of an earlier SubmitCommand with report_outcome has ended.

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "broker/engine/engine_impl.h"
 #include "broker/storage/batch_codec.h"
+#include "broker/storage/identity_codec.h"
 #include "broker/storage/key_format.h"
 #include "common/error_reason.h"
 #include "common/names.h"
@@ -61,7 +62,9 @@ Engine::Impl::Impl(const EngineOptions& options, const StoreReader* reader,
       batches_(reader, options.batch_window),
       chunks_(reader),
       details_(reader),
-      dead_letters_(reader) {}
+      dead_letters_(reader),
+      unique_keys_(reader),
+      requests_(reader) {}
 
 absl::Status Engine::Impl::Recover(absl::Time now) {
   now_ = now;
@@ -73,6 +76,7 @@ absl::Status Engine::Impl::Recover(absl::Time now) {
   APIUM_RETURN_IF_ERROR(breakers_.Recover(
       *reader_,
       [this](const std::string& type) { return queues_.InternType(type); }));
+  APIUM_RETURN_IF_ERROR(RecoverBlocked());
   // Reserves a block of its own for each start: marks the store as not new, and
   // gives the next start other random numbers (which make ids) than this one.
   tickets_.Next();
@@ -210,6 +214,8 @@ absl::Status Engine::Impl::EndTurn(Effects* effects) {
   breakers_.Flush(&effects->writes);
   batches_.Flush(&effects->writes);
   details_.Flush(&effects->writes);
+  unique_keys_.Flush(&effects->writes);
+  requests_.Flush(&effects->writes);
   tickets_.Flush(&effects->writes);
   std::move(turn_.replies.begin(), turn_.replies.end(),
             std::back_inserter(effects->replies));
@@ -285,6 +291,11 @@ bool IsDroppableRow(std::string_view key, std::string_view value,
                     absl::Time now, uint64_t confirmed_position) {
   if (!key.empty() && key.front() == kBatchRow) {
     const auto keep_until = KeepUntilOfBatchRow(value);
+    return keep_until.has_value() && *keep_until <= absl::ToUnixMillis(now);
+  }
+  if (!key.empty() &&
+      (key.front() == kUniqueRow || key.front() == kRequestRow)) {
+    const auto keep_until = KeepUntilOfIdentityRow(value);
     return keep_until.has_value() && *keep_until <= absl::ToUnixMillis(now);
   }
   if (key.empty() || key.front() != kTaskRow || !IsFinishedTaskRow(value))

@@ -57,6 +57,8 @@ absl::StatusOr<bool> Engine::Impl::DispatchOne(Session* session) {
       lanes_.Take(task);
       leases_.Grant(task, session, now_);
       if (!breakers_.empty()) NoteDispatch(*task);
+      if (task->content().unique != nullptr)
+        APIUM_RETURN_IF_ERROR(ReleaseKeyAtStart(task->content()));
       --session->credit;
       ++queue->stats.delivered;
       if (redelivery) ++queue->stats.redelivered;

@@ -28,10 +28,12 @@
 #include "broker/engine/queue_table.h"
 #include "broker/engine/ready_lanes.h"
 #include "broker/engine/redrive_table.h"
+#include "broker/engine/request_table.h"
 #include "broker/engine/session_table.h"
 #include "broker/engine/task_table.h"
 #include "broker/engine/tickets.h"
 #include "broker/engine/timer_index.h"
+#include "broker/engine/unique_table.h"
 #include "broker/engine/waiter_table.h"
 
 namespace apium::broker {
@@ -51,6 +53,7 @@ absl::Status TooManyWaiters(size_t limit);
 //   engine_redrives.cc      many of them at once
 //   engine_breakers.cc      types whose attempts fail too often
 //   engine_batches.cc groups of tasks and what is submitted at their end
+//   engine_identity.cc unique keys, blocked tasks, repeated requests
 class Engine::Impl {
  public:
   // What the meta rows say; 0 for a new store.
@@ -120,6 +123,8 @@ class Engine::Impl {
     bool lanes_done = false;
     std::string
         timer_cursor;  // next timer row to look at; empty: from the start
+    bool timers_done = false;
+    std::string blocked_cursor;  // as timer_cursor
     uint64_t purged = 0;
   };
 
@@ -155,11 +160,19 @@ class Engine::Impl {
   // engine_tasks.cc
   absl::StatusOr<TaskTable::Found> FindTask(const std::string& key);
   absl::Status AnswerRepeatedSubmit(const SubmitCommand& command,
-                                    const std::string& key,
                                     const TaskTable::Found& found);
   absl::StatusOr<Queue*> QueueForSubmit(const TaskContent& content);
+  enum class Start : uint8_t { kWhenDue, kBlocked };
   absl::Status Accept(SubmitCommand* command, std::string key, Queue* queue,
-                      bool minted);
+                      bool minted, Start start = Start::kWhenDue);
+  // The task, which waits nowhere, becomes ready, or scheduled for its ETA.
+  absl::Status AwaitEta(LiveTask* task);
+  // A submit that made no task was answered.
+  void CountRepeated(const TaskContent& content, bool accepted);
+  // OutcomeReply to `to` when the task has ended, which may be now.
+  absl::Status ReportOutcome(const ReplyAddress& to,
+                             const std::string& namespace_name,
+                             const std::string& task_id);
   absl::StatusOr<TaskReply> ReplyFor(const std::string& namespace_name,
                                      const std::string& task_id,
                                      const TaskTable::Found& found);
@@ -311,6 +324,42 @@ class Engine::Impl {
                                const std::string& namespace_name,
                                const std::string& batch_id);
 
+  // engine_identity.cc
+  // What becomes of a submit with a unique key.
+  struct KeyClaim {
+    enum class Verdict : uint8_t { kTake, kBlock, kAttach, kRefuse };
+    Verdict verdict = Verdict::kTake;
+    absl::Status refusal;                // set with kRefuse
+    std::optional<StoredUniqueKey> row;  // none: nobody holds the key
+    LiveTask* waiting_holder = nullptr;  // null: it does not wait
+  };
+  // Whether the request was seen before; then it is answered.
+  absl::StatusOr<bool> AnswerRepeatedRequest(const SubmitCommand& command);
+  // Answers, and remembers the answer if the request has an id. Before Accept,
+  // which takes the content.
+  void AnswerSubmit(const SubmitCommand& command, SubmitReply reply);
+  // Changes nothing.
+  absl::StatusOr<KeyClaim> ClaimKey(const TaskContent& content);
+  absl::Status AnswerAttached(const SubmitCommand& command,
+                              const StoredUniqueKey& row);
+  // The task, which is about to be accepted, holds its key, or gets it next;
+  // those whose place it takes end.
+  absl::Status TakeKey(const TaskContent& content, const KeyClaim& claim);
+  absl::Status ReplaceTask(LiveTask* task, const std::string& successor);
+  // The task that waits for the key.
+  absl::StatusOr<LiveTask*> BlockedTaskOf(const std::string& namespace_name,
+                                          const StoredUniqueKey& row);
+  // Of a task that has a unique key: a worker got it; it has ended.
+  absl::Status ReleaseKeyAtStart(const TaskContent& content);
+  absl::Status ReleaseKeyAtEnd(const TaskContent& content);
+  absl::Status PassKeyOn(const TaskContent& holder, const StoredUniqueKey& row);
+  void Block(LiveTask* task, Queue* queue);
+  void LeaveBlocked(const LiveTask& task);
+  absl::Status Unblock(LiveTask* task);
+  absl::Status RecoverBlocked();
+  absl::Status PurgeBlocked(Queue* queue, Purge* purge, size_t* budget,
+                            bool* done);
+
   const EngineOptions options_;
   const StoreReader* const reader_;
   const std::string shard_id_;
@@ -333,6 +382,8 @@ class Engine::Impl {
   DeadLetterTable dead_letters_;
   RedriveTable redrives_;
   BreakerTable breakers_;
+  UniqueTable unique_keys_;
+  RequestTable requests_;
 
   std::deque<Purge> purges_;
   std::deque<LetterScan> letter_scans_;

@@ -73,6 +73,7 @@ QueueInfo Engine::Impl::InfoOf(const Queue& queue) const {
   info.scheduled = queue.scheduled;
   info.leased = queue.leased;
   info.dead_letters = queue.dead_letters;
+  info.blocked = queue.blocked;
   info.workers = queue.sessions;
   const absl::Time oldest = OldestReady(queue);
   if (oldest != absl::InfiniteFuture())
@@ -174,7 +175,8 @@ absl::Status Engine::Impl::Apply(DeleteQueueCommand&& command) {
   reply.status = found.status();
   if (found.ok()) {
     Queue* queue = *found;
-    const uint64_t tasks = queue->ready + queue->scheduled + queue->leased;
+    const uint64_t tasks =
+        queue->ready + queue->scheduled + queue->leased + queue->blocked;
     if (command.queue == std::string(kDefaultQueue)) {
       reply.status = WithReason(
           absl::FailedPreconditionError(
@@ -259,8 +261,13 @@ absl::StatusOr<bool> Engine::Impl::PurgeSome(Purge* purge) {
   if (!purge->lanes_done)
     APIUM_RETURN_IF_ERROR(PurgeLanes(queue, purge, &budget));
   if (!purge->lanes_done || budget == 0) return false;
+  if (!purge->timers_done) {
+    APIUM_RETURN_IF_ERROR(
+        PurgeScheduled(queue, purge, &budget, &purge->timers_done));
+  }
+  if (!purge->timers_done) return false;
   bool done = false;
-  APIUM_RETURN_IF_ERROR(PurgeScheduled(queue, purge, &budget, &done));
+  APIUM_RETURN_IF_ERROR(PurgeBlocked(queue, purge, &budget, &done));
   return done;
 }
 

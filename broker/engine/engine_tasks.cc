@@ -48,6 +48,10 @@ absl::StatusOr<TaskTable::Found> Engine::Impl::FindTask(
 }
 
 absl::Status Engine::Impl::Apply(SubmitCommand&& command) {
+  if (command.request != nullptr) {
+    APIUM_ASSIGN_OR_RETURN(const bool answered, AnswerRepeatedRequest(command));
+    if (answered) return absl::OkStatus();
+  }
   TaskContent& content = *command.content;
   const bool minted = content.task_id.empty();
   if (minted) content.task_id = MintTaskId(now_, options_.partition, random_);
@@ -55,7 +59,7 @@ absl::Status Engine::Impl::Apply(SubmitCommand&& command) {
   if (!minted && !tasks_.IsNew(key, content.task_id)) {
     APIUM_ASSIGN_OR_RETURN(TaskTable::Found found, FindTask(key));
     if (found.live != nullptr || found.finished.has_value())
-      return AnswerRepeatedSubmit(command, key, found);
+      return AnswerRepeatedSubmit(command, found);
   }
   absl::StatusOr<Queue*> queue = QueueForSubmit(content);
   absl::Status refusal = queue.status();
@@ -64,19 +68,28 @@ absl::Status Engine::Impl::Apply(SubmitCommand&& command) {
     refusal = TooManyWaiters(options_.max_waiters);
   if (refusal.ok() && !content.batch_id.empty())
     APIUM_RETURN_IF_ERROR(CheckJoin(content, &refusal));
+  KeyClaim claim;
+  if (refusal.ok() && content.unique != nullptr) {
+    APIUM_ASSIGN_OR_RETURN(claim, ClaimKey(content));
+    refusal = claim.refusal;
+  }
   if (!refusal.ok()) {
     ++(queue.ok() ? (*queue)->stats.submitted_rejected : submits_rejected_);
     AddReply(command.reply, SubmitReply{.status = std::move(refusal)});
     return absl::OkStatus();
   }
-  AddReply(command.reply, SubmitReply{.task_id = content.task_id,
-                                      .minted = minted,
-                                      .create_time = now_});
-  return Accept(&command, std::move(key), *queue, minted);
+  if (claim.verdict == KeyClaim::Verdict::kAttach)
+    return AnswerAttached(command, *claim.row);
+  AnswerSubmit(
+      command,
+      {.task_id = content.task_id, .minted = minted, .create_time = now_});
+  if (content.unique != nullptr) APIUM_RETURN_IF_ERROR(TakeKey(content, claim));
+  return Accept(&command, std::move(key), *queue, minted,
+                claim.verdict == KeyClaim::Verdict::kBlock ? Start::kBlocked
+                                                           : Start::kWhenDue);
 }
 
 absl::Status Engine::Impl::AnswerRepeatedSubmit(const SubmitCommand& command,
-                                                const std::string& key,
                                                 const TaskTable::Found& found) {
   const TaskContent& content = *command.content;
   const Fingerprint& first = found.live != nullptr
@@ -99,25 +112,37 @@ absl::Status Engine::Impl::AnswerRepeatedSubmit(const SubmitCommand& command,
                             ? found.live->content().create_time
                             : found.finished->create_time;
   }
-  if (Queue* queue = queues_.Find(content.namespace_name, content.queue)) {
-    ++(reply.status.ok() ? queue->stats.submitted_duplicate
-                         : queue->stats.submitted_rejected);
-  }
+  CountRepeated(content, reply.status.ok());
   const bool wants_outcome = reply.status.ok() && command.report_outcome;
-  AddReply(command.reply, std::move(reply));
+  AnswerSubmit(command, std::move(reply));
   if (!wants_outcome) return absl::OkStatus();
+  return ReportOutcome(command.reply, content.namespace_name, content.task_id);
+}
+
+void Engine::Impl::CountRepeated(const TaskContent& content, bool accepted) {
+  Queue* queue = queues_.Find(content.namespace_name, content.queue);
+  if (queue == nullptr) return;
+  ++(accepted ? queue->stats.submitted_duplicate
+              : queue->stats.submitted_rejected);
+}
+
+absl::Status Engine::Impl::ReportOutcome(const ReplyAddress& to,
+                                         const std::string& namespace_name,
+                                         const std::string& task_id) {
+  const std::string key = MakeTaskKey(namespace_name, task_id);
+  APIUM_ASSIGN_OR_RETURN(const TaskTable::Found found, FindTask(key));
   if (found.live != nullptr) {
-    waiters_.Add(key, {.kind = Waiter::Kind::kOutcome, .to = command.reply});
+    waiters_.Add(key, {.kind = Waiter::Kind::kOutcome, .to = to});
     return absl::OkStatus();
   }
   OutcomeReply outcome{.outcome = found.outcome};
-  if (outcome.outcome == nullptr &&
+  if (outcome.outcome == nullptr && found.finished.has_value() &&
       !outbox_.IsConfirmed(found.finished->outbox_position)) {
     APIUM_ASSIGN_OR_RETURN(
-        outcome.outcome, outbox_.Read(found.finished->outbox_position,
-                                      content.namespace_name, content.task_id));
+        outcome.outcome,
+        outbox_.Read(found.finished->outbox_position, namespace_name, task_id));
   }
-  AddReply(command.reply, std::move(outcome));
+  AddReply(to, std::move(outcome));
   return absl::OkStatus();
 }
 
@@ -140,12 +165,15 @@ absl::StatusOr<Queue*> Engine::Impl::QueueForSubmit(
 }
 
 absl::Status Engine::Impl::Accept(SubmitCommand* command, std::string key,
-                                  Queue* queue, bool minted) {
+                                  Queue* queue, bool minted, Start start) {
   TaskContent& content = *command->content;
   content.create_time = now_;
   if (command->delay.has_value()) content.eta = now_ + *command->delay;
   if (command->expire_after.has_value())
     content.expire_time = now_ + *command->expire_after;
+  if (content.unique != nullptr &&
+      content.unique->on_conflict == UniqueConflict::kDebounce)
+    content.eta = std::max(content.eta, now_ + content.unique->window);
   if (command->report_outcome)
     waiters_.Add(key, {.kind = Waiter::Kind::kOutcome, .to = command->reply});
   if (!content.batch_id.empty()) APIUM_RETURN_IF_ERROR(JoinBatch(content));
@@ -156,15 +184,20 @@ absl::Status Engine::Impl::Accept(SubmitCommand* command, std::string key,
   // The journal may still list a lease of a forgotten task of the same id.
   if (!minted) stored.last_epoch = tickets_.Peek() - 1;
   LiveTask* task = tasks_.Add(std::move(key), std::move(stored));
-  if (content.eta > now_) {
-    APIUM_RETURN_IF_ERROR(Schedule(task, content.eta));
+  if (start == Start::kBlocked) {
+    Block(task, queue);
   } else {
-    APIUM_RETURN_IF_ERROR(lanes_.Enqueue(task, now_));
+    APIUM_RETURN_IF_ERROR(AwaitEta(task));
   }
   if (!Expires(content)) return absl::OkStatus();
   timers_.Add(ExpiryTimerOf(*task));
   if (content.expire_time > now_) return absl::OkStatus();
   return Finish(task, {.state = TaskState::kExpired});
+}
+
+absl::Status Engine::Impl::AwaitEta(LiveTask* task) {
+  const absl::Time eta = task->content().eta;
+  return eta > now_ ? Schedule(task, eta) : lanes_.Enqueue(task, now_);
 }
 
 absl::Status Engine::Impl::Schedule(LiveTask* task, absl::Time due) {
@@ -220,6 +253,8 @@ absl::Status Engine::Impl::Finish(LiveTask* task, Ending ending) {
     APIUM_RETURN_IF_ERROR(LeaveBatch(content, outcome->state));
   if (task->stored.state == TaskState::kScheduled) {
     Unschedule(task);
+  } else if (task->stored.state == TaskState::kBlocked) {
+    LeaveBlocked(*task);
   } else {
     APIUM_RETURN_IF_ERROR(lanes_.Leave(task));
   }
@@ -248,7 +283,8 @@ absl::Status Engine::Impl::Finish(LiveTask* task, Ending ending) {
     }
   }
   tasks_.Finish(task, std::move(outcome), row);
-  return absl::OkStatus();
+  if (content.unique == nullptr) return absl::OkStatus();
+  return ReleaseKeyAtEnd(content);
 }
 
 void Engine::Impl::CountEnd(const LiveTask& task, const Outcome& outcome) {
@@ -276,6 +312,9 @@ void Engine::Impl::CountEnd(const LiveTask& task, const Outcome& outcome) {
 }
 
 std::string Engine::Impl::WaitingReason(const LiveTask& task) {
+  if (task.state() == TaskState::kBlocked)
+    return absl::StrCat("another task holds the unique key ",
+                        task.content().unique->key);
   if (task.state() != TaskState::kQueued) return "";
   const TaskContent& content = task.content();
   Queue* queue = queues_.Find(content.namespace_name, content.queue);

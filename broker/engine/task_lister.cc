@@ -25,10 +25,16 @@ std::string EncodeToken(char section, const std::string& cursor) {
   return absl::BytesToHexString(std::string(1, section) + cursor);
 }
 
-// Keys of the tasks that a ready row or a timer row names.
+// Keys of the tasks that a ready, timer or blocked row names.
 absl::StatusOr<std::vector<std::string>> TaskKeysOf(std::string_view key,
                                                     std::string_view value) {
   if (key.front() == kReadyRow) return DecodeReadyChunk(value);
+  if (key.front() == kBlockedRow) {
+    std::optional<BlockedTask> task = BlockedTaskOfRow(key);
+    if (!task.has_value())
+      return absl::DataLossError("the store holds a damaged blocked row");
+    return std::vector<std::string>{std::move(task->task_key)};
+  }
   std::optional<TimerId> timer = TimerOfRow(key);
   if (!timer.has_value())
     return absl::DataLossError("the store holds a damaged timer row");
@@ -59,7 +65,7 @@ absl::StatusOr<TaskLister::Page> TaskLister::List() {
     const std::string token = absl::HexStringToBytes(command_.page_token);
     const bool known =
         !token.empty() && (token[0] == kLeaseRow || token[0] == kReadyRow ||
-                           token[0] == kTimerRow);
+                           token[0] == kTimerRow || token[0] == kBlockedRow);
     if (!known || absl::BytesToHexString(token) != command_.page_token) {
       return InvalidField("page_token",
                           "is not one that was given out; use next_page_token "
@@ -78,10 +84,17 @@ absl::StatusOr<TaskLister::Page> TaskLister::List() {
     APIUM_ASSIGN_OR_RETURN(const bool done,
                            ListRows(kReadyRow, TaskState::kQueued, &cursor));
     if (!done) return std::move(page_);
+    section = kTimerRow;
+    cursor.clear();
+  }
+  if (section == kTimerRow) {
+    APIUM_ASSIGN_OR_RETURN(const bool done,
+                           ListRows(kTimerRow, TaskState::kScheduled, &cursor));
+    if (!done) return std::move(page_);
     cursor.clear();
   }
   APIUM_RETURN_IF_ERROR(
-      ListRows(kTimerRow, TaskState::kScheduled, &cursor).status());
+      ListRows(kBlockedRow, TaskState::kBlocked, &cursor).status());
   return std::move(page_);
 }
 

@@ -16,9 +16,9 @@
 namespace apium::broker {
 
 // Pages through live tasks: leased ones by epoch, then ready ones lane by lane
-// in dispatch order, then scheduled ones by time. The token is the place where
-// the next page begins, so no state is kept between pages; what changes
-// meanwhile may be missed or seen twice, as everywhere.
+// in dispatch order, then scheduled ones by time, then blocked ones. The token
+// is the place where the next page begins, so no state is kept between pages;
+// what changes meanwhile may be missed or seen twice, as everywhere.
 class TaskLister {
  public:
   // Borrows all; for one page.

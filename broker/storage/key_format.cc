@@ -229,6 +229,29 @@ std::string BatchRowKey(BatchPart part, std::string_view batch_key) {
   return key;
 }
 
+std::string UniqueRowKey(std::string_view unique_key) {
+  return PrefixedKey(kUniqueRow, unique_key);
+}
+
+std::string RequestRowKey(std::string_view request_key) {
+  return PrefixedKey(kRequestRow, request_key);
+}
+
+std::string BlockedRowKey(const BlockedTask& task) {
+  std::string key;
+  key.reserve(5 + task.task_key.size());
+  key.push_back(kBlockedRow);
+  AppendBigEndian(task.queue_id, &key);
+  key.append(task.task_key);
+  return key;
+}
+
+std::optional<BlockedTask> BlockedTaskOfRow(std::string_view row_key) {
+  if (row_key.size() < 6 || row_key.front() != kBlockedRow) return std::nullopt;
+  return BlockedTask{.queue_id = ReadBigEndian<uint32_t>(row_key.substr(1)),
+                     .task_key = std::string(row_key.substr(5))};
+}
+
 std::string RowsEnd(char row_kind) {
   return std::string(1, static_cast<char>(row_kind + 1));
 }

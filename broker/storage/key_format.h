@@ -22,6 +22,12 @@
 //   type_id:32 inverted_priority:8 queue row    := 'Q' namespace 0x00 queue
 //   batch row    := 'G' part:8 namespace 0x00 batch_id          part: 'S' state
 //   and counts, 'C' callbacks
+//   unique row   := 'U' namespace 0x00 key                      who holds a
+//   unique key
+//   blocked row  := 'W' queue_id:32 task_key                    a task that is
+//   BLOCKED
+//   request row  := 'I' namespace 0x00 request_id               what it was
+//   answered
 //   type row     := 'Y' type_id:32                              value: the name
 //   of the task type count row    := 'S' queue_id:32 value: number of scheduled
 //   tasks, 64 bits meta row     := 'M' name
@@ -58,6 +64,9 @@ inline constexpr char kDetailsRow = 'P';
 inline constexpr char kDeadLetterRow = 'X';
 inline constexpr char kRedriveRow = 'J';
 inline constexpr char kBreakerRow = 'B';
+inline constexpr char kUniqueRow = 'U';
+inline constexpr char kBlockedRow = 'W';
+inline constexpr char kRequestRow = 'I';
 
 // Names of meta rows.
 inline constexpr std::string_view kMetaShardId = "shard_id";
@@ -130,6 +139,16 @@ std::string ChunkRowKey(std::string_view task_key, uint64_t position);
 // The position in a chunk row's key.
 std::optional<uint64_t> PositionOfChunkRow(std::string_view row_key);
 std::string DetailsRowKey(std::string_view task_key);
+
+// `unique_key` and `request_key` as a task's key.
+std::string UniqueRowKey(std::string_view unique_key);
+std::string RequestRowKey(std::string_view request_key);
+struct BlockedTask {
+  uint32_t queue_id = 0;
+  std::string task_key;
+};
+std::string BlockedRowKey(const BlockedTask& task);
+std::optional<BlockedTask> BlockedTaskOfRow(std::string_view row_key);
 
 // First key behind all rows that begin with `row_kind`.
 std::string RowsEnd(char row_kind);

@@ -125,6 +125,7 @@ EngineHistory::EngineHistory(uint64_t seed, const HistoryOptions& options)
       options_(options),
       random_(seed),
       submit_percent_(15 + Below(30)),
+      unique_percent_(Below(3) * 25),
       driver_(RandomOptions(seed), absl::FromUnixSeconds(1'700'000'000)),
       model_(RandomOptions(seed)),
       calls_(std::make_shared<Calls>(this)) {
@@ -271,7 +272,32 @@ void EngineHistory::AddSubmit() {
     moments_.push_back(driver_.now() + *submit.expire_after);
   }
   submit.content = std::move(content);
+  AddIdentity(&submit);
   Add(std::move(submit));
+}
+
+void EngineHistory::AddIdentity(SubmitCommand* submit) {
+  if (Chance(10)) {
+    submit->request = std::make_shared<RequestIdentity>(
+        RequestIdentity{.id = absl::StrCat("r", Below(10)),
+                        .fingerprint = submit->content->fingerprint});
+  }
+  if (!Chance(unique_percent_)) return;
+  Unique unique = {.key = absl::StrCat("k", Below(3)),
+                   .scope = static_cast<UniqueScope>(1 + Below(3)),
+                   .on_conflict = static_cast<UniqueConflict>(1 + Below(6))};
+  if (unique.on_conflict == UniqueConflict::kDebounce)
+    unique.scope = UniqueScope::kUntilStart;
+  if (unique.on_conflict == UniqueConflict::kThrottle)
+    unique.scope = UniqueScope::kWindow;
+  if (unique.on_conflict == UniqueConflict::kKeepLatest)
+    unique.scope = UniqueScope::kUntilEnd;
+  if (unique.scope == UniqueScope::kWindow ||
+      unique.on_conflict == UniqueConflict::kDebounce) {
+    unique.window = absl::Microseconds(1 + Below(9'000'000));
+    moments_.push_back(driver_.now() + unique.window);
+  }
+  submit->content->unique = std::make_shared<Unique>(std::move(unique));
 }
 
 void EngineHistory::AddRead() {
@@ -690,11 +716,18 @@ void EngineHistory::RunToCompletion() {
 void EngineHistory::CheckNothingIsLeftOnDisk() {
   Add(OutboxConfirmedCommand{.position = model_.last_outbox_position()});
   Settle();
-  for (const char kind : {kReadyRow, kTimerRow, kLeaseRow, kOutboxRow}) {
+  const absl::Time never = driver_.now() + absl::Hours(24 * 365 * 100);
+  for (const char kind :
+       {kReadyRow, kTimerRow, kLeaseRow, kOutboxRow, kBlockedRow, kUniqueRow}) {
     size_t rows = 0;
-    const absl::Status status = driver_.store().Scan(
-        std::string(1, kind), RowsEnd(kind),
-        [&](std::string_view, std::string_view) { return ++rows > 0; });
+    const absl::Status status =
+        driver_.store().Scan(std::string(1, kind), RowsEnd(kind),
+                             [&](std::string_view key, std::string_view value) {
+                               // Windows go by compaction.
+                               if (!IsDroppableRow(key, value, never, 0))
+                                 ++rows;
+                               return true;
+                             });
     if (!status.ok()) error_ = status.ToString();
     if (rows > 0) {
       model_.AddViolation(absl::StrCat(rows, " rows of kind ",

@@ -80,6 +80,8 @@ class EngineHistory {
   // What may happen next.
   void Step();
   void AddSubmit();
+  // Sometimes: a unique key, an id of the request.
+  void AddIdentity(SubmitCommand* submit);
   void AddRead();
   void AddQueueCommand();
   void AddWorkerCommand();
@@ -126,6 +128,7 @@ class EngineHistory {
   const HistoryOptions options_;
   std::mt19937_64 random_;
   const uint64_t submit_percent_;
+  const uint64_t unique_percent_;
   EngineDriver driver_;
   ReferenceModel model_;
   // While turns are held: the model as released, and after each held turn.

@@ -46,9 +46,8 @@ void AwaitEnd(pid_t pid, absl::Duration timeout) {
 absl::StatusOr<std::unique_ptr<ChildProcess>> ChildProcess::Start(
     const Options& options) {
   if (access(options.arguments.front().c_str(), X_OK) != 0) {
-    return absl::NotFoundError(absl::StrCat("cannot execute ",
-                                            options.arguments.front(), ": ",
-                                            strerror(errno)));
+    return absl::NotFoundError(absl::StrCat(
+        "cannot execute ", options.arguments.front(), ": ", strerror(errno)));
   }
   std::vector<char*> arguments;
   for (const std::string& argument : options.arguments) {
@@ -131,9 +130,8 @@ absl::StatusOr<BoundPorts> AwaitPortFile(ChildProcess* process,
           "the process ended before it wrote its port file");
     }
     if (absl::Now() > deadline) {
-      return absl::DeadlineExceededError(
-          absl::StrCat("no port file ", path, " after ",
-                       absl::FormatDuration(timeout)));
+      return absl::DeadlineExceededError(absl::StrCat(
+          "no port file ", path, " after ", absl::FormatDuration(timeout)));
     }
     poll(nullptr, 0, kLookMillis);
   }

@@ -25,7 +25,8 @@ Fingerprint FingerprintOf(const TaskContent& content,
       .AddUint64(content.priority)
       .AddBytes(content.payload.data)
       .AddUint64(content.retry_policy.max_attempts)
-      .AddBytes(content.batch_id);
+      .AddBytes(content.batch_id)
+      .AddBytes(options.unique.has_value() ? options.unique->key : "");
   for (const auto& duration :
        {options.delay, options.eta, options.expire_after}) {
     builder.AddBool(duration.has_value());
@@ -117,13 +118,20 @@ std::string EngineHarness::Submit(std::string_view id,
   content->retry_policy = options.retry;
   content->result_ttl = options.result_ttl;
   content->batch_id = options.batch_id;
+  if (options.unique.has_value())
+    content->unique = std::make_shared<Unique>(*options.unique);
   if (options.eta.has_value()) content->eta = now() + *options.eta;
   content->fingerprint = FingerprintOf(*content, options);
-  const int call =
-      Send(SubmitCommand{.content = std::move(content),
-                         .delay = options.delay,
-                         .expire_after = options.expire_after,
-                         .report_outcome = options.report_outcome});
+  std::shared_ptr<const RequestIdentity> request;
+  if (!options.request_id.empty()) {
+    request = std::make_shared<RequestIdentity>(RequestIdentity{
+        .id = options.request_id, .fingerprint = content->fingerprint});
+  }
+  const int call = Send(SubmitCommand{.content = std::move(content),
+                                      .delay = options.delay,
+                                      .expire_after = options.expire_after,
+                                      .report_outcome = options.report_outcome,
+                                      .request = std::move(request)});
   last_submit_ = AnswerOf<SubmitReply>(call);
   last_task_id_ = last_submit_.task_id;
   // What follows are outcomes, if they were asked for.

@@ -36,6 +36,8 @@ struct SubmitOptions {
   absl::Duration result_ttl = absl::ZeroDuration();
   std::string namespace_name = "default";
   std::string batch_id;
+  std::optional<Unique> unique;
+  std::string request_id;
 };
 
 struct WorkerOptions {

@@ -52,7 +52,10 @@ std::string WorkersText(const WorkersReply& reply) {
 
 std::string QueueText(const QueueInfo& queue) {
   return absl::StrCat("ready=", queue.ready, " scheduled=", queue.scheduled,
-                      " leased=", queue.leased);
+                      " leased=", queue.leased,
+                      queue.blocked > 0
+                          ? absl::StrCat(" blocked=", queue.blocked)
+                          : std::string());
 }
 
 std::string BatchText(const BatchInfo& batch) {
@@ -119,6 +122,15 @@ std::string SubmitText(const SubmitCommand& command) {
       " backoff=", absl::FormatDuration(content.retry_policy.initial_delay));
   if (!content.batch_id.empty())
     absl::StrAppend(&text, " batch=", content.batch_id);
+  if (content.unique != nullptr) {
+    const Unique& unique = *content.unique;
+    absl::StrAppend(&text, " unique=", unique.key,
+                    " scope=", static_cast<int>(unique.scope),
+                    " window=", absl::FormatDuration(unique.window),
+                    " on_conflict=", static_cast<int>(unique.on_conflict));
+  }
+  if (command.request != nullptr)
+    absl::StrAppend(&text, " request=", command.request->id);
   if (command.delay.has_value()) {
     absl::StrAppend(&text, " delay=", absl::FormatDuration(*command.delay));
   }
@@ -278,7 +290,10 @@ const char* BatchEventName(BatchEvent event) {
 std::string ReplyText(const Reply& reply) {
   return std::visit(
       Overloaded{
-          [](const SubmitReply& submit) { return StatusText(submit.status); },
+          [](const SubmitReply& submit) {
+            return submit.attached ? absl::StrCat("ATTACHED ", submit.task_id)
+                                   : StatusText(submit.status);
+          },
           [](const OutcomeReply& outcome) {
             return outcome.outcome == nullptr
                        ? std::string("outcome=elsewhere")

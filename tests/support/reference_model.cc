@@ -104,23 +104,32 @@ void ReferenceModel::Recover(absl::Time now, const Engine& engine) {
 
 void ReferenceModel::RunTimers() {
   const int64_t now_millis = absl::ToUnixMillis(now_);
-  std::vector<std::pair<int64_t, std::string>> due;
-  std::vector<std::string> expired;
+  struct Timer {
+    int64_t millis;
+    bool expiry;  // behind the others of its millisecond
+    std::string id;
+    auto operator<=>(const Timer&) const = default;
+  };
+  std::vector<Timer> due;
   for (const auto& [id, task] : tasks_) {
     if (!task.waiting()) continue;
     if (task.content->expire_time != absl::InfiniteFuture() &&
         CeilMillis(task.content->expire_time) <= now_millis) {
       // One that is to be purged may end either way.
-      if (!WasPurged(id)) expired.push_back(id);
+      if (!WasPurged(id))
+        due.push_back({CeilMillis(task.content->expire_time), true, id});
     } else if (task.state == TaskState::kScheduled &&
                task.due_millis <= now_millis) {
-      due.emplace_back(task.due_millis, id);
+      due.push_back({task.due_millis, false, id});
     }
   }
-  for (const std::string& id : expired) Finish(id, TaskState::kExpired, "");
   std::sort(due.begin(), due.end());
   int64_t last_due = -1;
-  for (const auto& [millis, id] : due) {
+  for (const auto& [millis, expiry, id] : due) {
+    if (expiry) {
+      Finish(id, TaskState::kExpired, "");
+      continue;
+    }
     Task& task = tasks_[id];
     Enqueue(&task);
     // Tasks of the same millisecond are of one place: their order is free.
@@ -171,6 +180,7 @@ ReferenceModel::Task* ReferenceModel::Find(const std::string& id) {
 }
 
 void ReferenceModel::Apply(const SubmitCommand& command) {
+  if (command.request != nullptr && IsRepeatedRequest(command)) return;
   const TaskContent& content = *command.content;
   const uint64_t tag = command.reply.tag;
   if (Task* known = content.task_id.empty() ? nullptr : Find(content.task_id)) {
@@ -178,49 +188,57 @@ void ReferenceModel::Apply(const SubmitCommand& command) {
       ExpectReply(tag, "ALREADY_EXISTS/TASK_ID_REUSED");
       return;
     }
-    ExpectReply(tag,
-                absl::StrCat("OK ", content.task_id, " ",
-                             absl::ToUnixNanos(known->content->create_time)));
-    if (!command.report_outcome) return;
-    if (known->live()) {
-      waiters_.push_back({.task_id = content.task_id,
-                          .tag = tag,
-                          .sink = command.reply.sink.get(),
-                          .for_outcome = true});
-    } else if (known->outbox_position > confirmed_) {
-      ExpectReply(tag, absl::StrCat("outcome=", StateName(known->state)));
-    } else {
-      ExpectReply(tag, "outcome=elsewhere");
-    }
+    ExpectAccepted(command, content.task_id, known->content->create_time,
+                   /*attached=*/false);
+    ExpectOutcome(command, content.task_id);
     return;
   }
   if (options_.create_queues_on_use) queues_[content.queue];
   const auto queue = queues_.find(content.queue);
+  std::string refusal;
   if (queue == queues_.end()) {
-    ExpectReply(tag, kQueueNotFound);
+    refusal = kQueueNotFound;
   } else if (queue->second.submit_paused) {
-    ExpectReply(tag, "FAILED_PRECONDITION/QUEUE_PAUSED_FOR_SUBMIT");
-  } else if (const std::string refusal = JoinRefusal(content);
-             !refusal.empty()) {
+    refusal = "FAILED_PRECONDITION/QUEUE_PAUSED_FOR_SUBMIT";
+  } else {
+    refusal = JoinRefusal(content);
+  }
+  if (!refusal.empty()) {
     ExpectReply(tag, refusal);
+    return;
+  }
+  const Claim claim =
+      content.unique == nullptr ? Claim::kTake : ClaimOf(content);
+  if (claim == Claim::kRefuse) {
+    ExpectReply(tag, "ALREADY_EXISTS/UNIQUE_KEY_HELD");
+  } else if (claim == Claim::kAttach) {
+    const UniqueKey held = *HeldKey(content.unique->key);
+    ExpectAccepted(command, held.holder, held.holder_create_time,
+                   /*attached=*/true);
+    ExpectOutcome(command, held.holder);
   } else {
     const std::string id =
         content.task_id.empty() ? minted_ids_[tag] : content.task_id;
     if (content.task_id.empty() && tasks_.count(id) > 0) {
       AddViolation(absl::StrCat("minted id ", id, " was used before"));
     }
-    ExpectReply(tag, absl::StrCat("OK ", id, " ", absl::ToUnixNanos(now_)));
-    Accept(command, id);
+    ExpectAccepted(command, id, now_, /*attached=*/false);
+    if (content.unique != nullptr) TakeKey(content, id, claim);
+    Accept(command, id, claim == Claim::kBlock);
   }
 }
 
-void ReferenceModel::Accept(const SubmitCommand& command,
-                            const std::string& id) {
+void ReferenceModel::Accept(const SubmitCommand& command, const std::string& id,
+                            bool blocked) {
   auto content = std::make_shared<TaskContent>(*command.content);
   content->create_time = now_;
   if (command.delay.has_value()) content->eta = now_ + *command.delay;
   if (command.expire_after.has_value()) {
     content->expire_time = now_ + *command.expire_after;
+  }
+  if (content->unique != nullptr &&
+      content->unique->on_conflict == UniqueConflict::kDebounce) {
+    content->eta = std::max(content->eta, now_ + content->unique->window);
   }
   if (command.report_outcome) {
     waiters_.push_back({.task_id = id,
@@ -231,12 +249,20 @@ void ReferenceModel::Accept(const SubmitCommand& command,
   tasks_[id] = {.content = content, .minted = command.content->task_id.empty()};
   JoinBatch(*content);
   Task& task = tasks_[id];
-  if (content->eta > now_) {
-    Schedule(&task, content->eta);
+  if (blocked) {
+    task.state = TaskState::kBlocked;
   } else {
-    Enqueue(&task);
+    AwaitEta(&task);
   }
   if (content->expire_time <= now_) Finish(id, TaskState::kExpired, "");
+}
+
+void ReferenceModel::AwaitEta(Task* task) {
+  if (task->content->eta > now_) {
+    Schedule(task, task->content->eta);
+  } else {
+    Enqueue(task);
+  }
 }
 
 void ReferenceModel::Enqueue(Task* task) {
@@ -276,6 +302,7 @@ void ReferenceModel::Finish(const std::string& id, TaskState state,
                              StateName(state)));
     waiters_.erase(waiters_.begin() + static_cast<std::ptrdiff_t>(i));
   }
+  if (task.content->unique != nullptr) ReleaseKeyAtEnd(id);
 }
 
 void ReferenceModel::EndLease(Task* task) {
@@ -596,10 +623,13 @@ std::string ReferenceModel::QueueText(const std::string& queue) const {
   uint64_t ready = 0;
   uint64_t scheduled = 0;
   uint64_t leased = 0;
+  uint64_t blocked = 0;
   for (const auto& [id, task] : tasks_) {
     if (task.content->queue != queue || !task.live()) continue;
     if (task.leased()) {
       ++leased;
+    } else if (task.state == TaskState::kBlocked) {
+      ++blocked;
     } else if (task.state == TaskState::kScheduled) {
       ++scheduled;
     } else {
@@ -607,7 +637,8 @@ std::string ReferenceModel::QueueText(const std::string& queue) const {
     }
   }
   return absl::StrCat("ready=", ready, " scheduled=", scheduled,
-                      " leased=", leased);
+                      " leased=", leased,
+                      blocked > 0 ? absl::StrCat(" blocked=", blocked) : "");
 }
 
 void ReferenceModel::Apply(const CreateQueueCommand& command) {

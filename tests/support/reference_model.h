@@ -109,6 +109,19 @@ class ReferenceModel {
     bool paused = false;
     bool submit_paused = false;
   };
+  struct UniqueKey {
+    std::string holder;  // task id
+    absl::Time holder_create_time;
+    std::string next;        // BLOCKED task; empty: none
+    int64_t window_end = 0;  // milliseconds; 0: until it is released
+  };
+  struct Request {
+    Fingerprint fingerprint;
+    std::string task_id;
+    absl::Time create_time;
+    bool attached = false;
+    int64_t keep_until = 0;  // milliseconds
+  };
   struct Purge {
     uint64_t number = 0;
     uint64_t tag = 0;
@@ -162,7 +175,10 @@ class ReferenceModel {
   void Apply(const SetAdmissionCommand&) {}
   void Apply(const GetStatsCommand&) {}
 
-  void Accept(const SubmitCommand& command, const std::string& id);
+  void Accept(const SubmitCommand& command, const std::string& id,
+              bool blocked);
+  // For its ETA, or in its lane.
+  void AwaitEta(Task* task);
   void ApplyOutcome(uint64_t session_number, const ExecutionReport& report);
   void FailAttempt(const std::string& id, const Failure& failure,
                    std::optional<absl::Duration> asked_delay);
@@ -199,6 +215,29 @@ class ReferenceModel {
   void ReadBatchRows(const Effects& effects);
   void CompareBatches();
 
+  // reference_model_identity.cc: unique keys and requests.
+  // Whether it was; then the answer is expected.
+  bool IsRepeatedRequest(const SubmitCommand& command);
+  // The submit is answered OK.
+  void ExpectAccepted(const SubmitCommand& command, const std::string& id,
+                      absl::Time create_time, bool attached);
+  void ExpectOutcome(const SubmitCommand& command, const std::string& id);
+  // Null: nobody holds it.
+  UniqueKey* HeldKey(const std::string& key);
+  // Null: it has ended.
+  Task* LiveHolder(const UniqueKey& key);
+  bool HoldsKey(const Task& task, const UniqueKey& key) const;
+  // What becomes of a submit whose key is free or held; when it is accepted,
+  // the key is its, or it is next.
+  enum class Claim { kTake, kBlock, kAttach, kRefuse };
+  Claim ClaimOf(const TaskContent& content);
+  void TakeKey(const TaskContent& content, const std::string& id, Claim claim);
+  void ReleaseKeyAtStart(const Task& task);
+  void ReleaseKeyAtEnd(const std::string& id);
+  void Unblock(const std::string& id);
+  // Whether this turn purged the task when the end of another unblocked it.
+  bool WasPurgedByRelease(const std::string& id);
+
   // reference_model_checks.cc: the comparison.
   void Sort(const Effects& effects);
   void LearnIds(const std::vector<Command>& commands);
@@ -207,6 +246,7 @@ class ReferenceModel {
   // Whether this turn answers the wait with its timeout.
   bool TimedOut(const Waiter& waiter) const;
   void TakePurges();
+  void TakePurge(const std::string& id);
   void TakeLateExpiries();
   void CompareOutcomes(const Effects& effects);
   void ComparePushes();
@@ -232,7 +272,9 @@ class ReferenceModel {
   std::map<std::string, Queue> queues_ = {{"default", {}}};
   std::map<std::string, Batch> batches_;  // by id
   std::vector<Waiter> waiters_;
-  std::map<uint64_t, Watcher> watchers_;  // by tag
+  std::map<uint64_t, Watcher> watchers_;     // by tag
+  std::map<std::string, UniqueKey> keys_;    // by key
+  std::map<std::string, Request> requests_;  // by id
   std::vector<Purge> purges_;
   std::map<std::string, uint64_t> purged_;      // by queue, not told yet
   std::map<uint64_t, std::string> minted_ids_;  // by tag, of this turn

@@ -117,7 +117,7 @@ void ReferenceModel::SubmitCallback(const std::string& batch_id, Batch* batch,
   const SubmitCommand submit = {.content = content,
                                 .delay = callback.delay,
                                 .expire_after = callback.expire_after};
-  Accept(submit, state.task_id);
+  Accept(submit, state.task_id, /*blocked=*/false);
   // In which order callbacks of one moment wait is up to the engine.
   Task& task = tasks_[state.task_id];
   if (task.state != TaskState::kQueued) return;

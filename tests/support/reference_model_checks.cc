@@ -44,8 +44,8 @@ std::string SortedWorkersText(const Reply& reply) {
 std::string ModelReplyText(const Reply& reply) {
   if (const auto* submit = std::get_if<SubmitReply>(&reply.body)) {
     if (!submit->status.ok()) return StatusText(submit->status);
-    return absl::StrCat("OK ", submit->task_id, " ",
-                        absl::ToUnixNanos(submit->create_time));
+    return absl::StrCat(submit->attached ? "ATTACHED " : "OK ", submit->task_id,
+                        " ", absl::ToUnixNanos(submit->create_time));
   }
   if (const auto* task = std::get_if<TaskReply>(&reply.body)) {
     return SnapshotText(*task);
@@ -161,26 +161,33 @@ bool ReferenceModel::TimedOut(const Waiter& waiter) const {
 
 // A purge goes on over many turns, at the engine's pace; at its answer, all of
 // it must be done.
-void ReferenceModel::TakePurges() {
-  for (const Outcome* outcome : record_.outcomes) {
-    if (outcome->failure.type != kPurged) continue;
-    const auto it = tasks_.find(outcome->task_id);
-    const auto purge =
-        it == tasks_.end()
-            ? purges_.end()
-            : std::find_if(
-                  purges_.begin(), purges_.end(), [&](const Purge& candidate) {
-                    return candidate.queue == it->second.content->queue;
-                  });
-    const bool allowed = purge != purges_.end() && it->second.waiting() &&
-                         (it->second.purge != 0 || it->second.may_be_purged);
-    if (!allowed) {
-      AddViolation(absl::StrCat(outcome->task_id, " was purged without cause"));
-      continue;
-    }
-    ++purged_[purge->queue];
-    Finish(outcome->task_id, TaskState::kCancelled, kPurged);
+void ReferenceModel::TakePurge(const std::string& id) {
+  const auto it = tasks_.find(id);
+  const auto purge =
+      it == tasks_.end()
+          ? purges_.end()
+          : std::find_if(purges_.begin(), purges_.end(),
+                         [&](const Purge& candidate) {
+                           return candidate.queue == it->second.content->queue;
+                         });
+  const bool allowed = purge != purges_.end() && it->second.waiting() &&
+                       (it->second.purge != 0 || it->second.may_be_purged);
+  if (!allowed) {
+    AddViolation(absl::StrCat(id, " was purged without cause"));
+    return;
   }
+  ++purged_[purge->queue];
+  Finish(id, TaskState::kCancelled, kPurged);
+}
+
+void ReferenceModel::TakePurges() {
+  std::vector<std::string> purged;
+  for (const Outcome* outcome : record_.outcomes) {
+    if (outcome->failure.type == kPurged &&
+        !WasPurgedByRelease(outcome->task_id))
+      purged.push_back(outcome->task_id);
+  }
+  for (const std::string& id : purged) TakePurge(id);
   for (auto purge = purges_.begin(); purge != purges_.end();) {
     const auto replies = record_.replies.find(purge->tag);
     if (replies == record_.replies.end()) {
@@ -314,6 +321,7 @@ void ReferenceModel::TakeDeliveries(const Effects& effects) {
     task.attempt = delivery->attempt;
     task.epoch = delivery->epoch;
     task.session = number;
+    if (task.content->unique != nullptr) ReleaseKeyAtStart(task);
     // Delivered before the purge came to it.
     if (task.purge != 0) task.may_be_purged = true;
     task.purge = 0;

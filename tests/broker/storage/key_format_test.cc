@@ -69,6 +69,11 @@ TEST(KeyFormatTest, KeysReadBack) {
   EXPECT_EQ(queue->namespace_name, "ns");
   EXPECT_EQ(queue->queue, "q");
   EXPECT_EQ(IdOfTypeRow(TypeRowKey(5)), 5u);
+  const auto blocked = BlockedTaskOfRow(BlockedRowKey(
+      {.queue_id = 258, .task_key = MakeTaskKey("ns", "id")}));
+  ASSERT_TRUE(blocked.has_value());
+  EXPECT_EQ(blocked->queue_id, 258u);
+  EXPECT_EQ(blocked->task_key, MakeTaskKey("ns", "id"));
   EXPECT_EQ(DecodeNumber(EncodeNumber(77)), 77u);
 }
 
@@ -82,6 +87,7 @@ TEST(KeyFormatTest, DamagedKeysAreNotRead) {
   EXPECT_FALSE(NumberOfRow("O123").has_value());
   EXPECT_FALSE(QueueOfRow("Qnozero").has_value());
   EXPECT_FALSE(IdOfTypeRow("Y").has_value());
+  EXPECT_FALSE(BlockedTaskOfRow("W1234").has_value());
   EXPECT_FALSE(DecodeNumber("short").has_value());
 }
 

@@ -1,0 +1,99 @@
+#include "broker/storage/identity_codec.h"
+
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "apium/storage/v1/identity.pb.h"
+#include "broker/storage/key_format.h"
+
+namespace apium::broker {
+namespace {
+
+namespace pb = ::apium::storage::v1;
+
+constexpr size_t kKeepUntilBytes = 8;
+
+absl::Status Damaged(const char* what) {
+  return absl::DataLossError(
+      absl::StrCat("the store holds a damaged ", what, " row"));
+}
+
+// The message behind the time.
+template <typename Message>
+bool Parse(std::string_view value, Message* message) {
+  if (value.size() < kKeepUntilBytes) return false;
+  value.remove_prefix(kKeepUntilBytes);
+  return message->ParseFromArray(value.data(), static_cast<int>(value.size()));
+}
+
+template <typename Message>
+std::string Serialize(int64_t keep_until_millis, const Message& message) {
+  std::string value = EncodeNumber(static_cast<uint64_t>(keep_until_millis));
+  message.AppendToString(&value);
+  return value;
+}
+
+}  // namespace
+
+std::string EncodeUniqueKey(const StoredUniqueKey& unique) {
+  pb::UniqueKeyRecord record;
+  record.set_holder(unique.holder);
+  record.set_holder_create_nanos(absl::ToUnixNanos(unique.holder_create_time));
+  record.set_next(unique.next);
+  if (unique.window_end_millis != kKeepIdentity)
+    record.set_window_end_millis(unique.window_end_millis);
+  return Serialize(unique.keep_until_millis(), record);
+}
+
+absl::StatusOr<StoredUniqueKey> DecodeUniqueKey(std::string_view value) {
+  pb::UniqueKeyRecord record;
+  if (!Parse(value, &record) || record.holder().empty())
+    return Damaged("unique key");
+  StoredUniqueKey unique;
+  unique.holder = std::move(*record.mutable_holder());
+  unique.holder_create_time = absl::FromUnixNanos(record.holder_create_nanos());
+  unique.next = std::move(*record.mutable_next());
+  if (record.window_end_millis() != 0)
+    unique.window_end_millis = record.window_end_millis();
+  return unique;
+}
+
+std::string EncodeRequest(const StoredRequest& request) {
+  pb::RequestRecord record;
+  record.set_fingerprint_high(request.fingerprint.high);
+  record.set_fingerprint_low(request.fingerprint.low);
+  for (const StoredRequest::Answer& answer : request.answers) {
+    pb::RequestAnswerRecord* added = record.add_answers();
+    added->set_task_id(answer.task_id);
+    added->set_create_nanos(absl::ToUnixNanos(answer.create_time));
+    added->set_minted(answer.minted);
+    added->set_attached(answer.attached);
+  }
+  return Serialize(request.keep_until_millis, record);
+}
+
+absl::StatusOr<StoredRequest> DecodeRequest(std::string_view value) {
+  pb::RequestRecord record;
+  if (!Parse(value, &record) || record.answers().empty())
+    return Damaged("request");
+  StoredRequest request;
+  request.fingerprint = {.high = record.fingerprint_high(),
+                         .low = record.fingerprint_low()};
+  request.keep_until_millis = *KeepUntilOfIdentityRow(value);
+  for (pb::RequestAnswerRecord& answer : *record.mutable_answers()) {
+    request.answers.push_back(
+        {.task_id = std::move(*answer.mutable_task_id()),
+         .create_time = absl::FromUnixNanos(answer.create_nanos()),
+         .minted = answer.minted(),
+         .attached = answer.attached()});
+  }
+  return request;
+}
+
+std::optional<int64_t> KeepUntilOfIdentityRow(std::string_view value) {
+  if (value.size() < kKeepUntilBytes) return std::nullopt;
+  return static_cast<int64_t>(*DecodeNumber(value.substr(0, kKeepUntilBytes)));
+}
+
+}  // namespace apium::broker

@@ -1,0 +1,183 @@
+// Unique keys and requests that carry an id, said plainly.
+
+#include <algorithm>
+#include <iterator>
+
+#include "absl/strings/str_cat.h"
+#include "tests/support/engine_text.h"
+#include "tests/support/reference_model.h"
+
+namespace apium::broker {
+namespace {
+
+int64_t CeilMillis(absl::Time time) {
+  const int64_t millis = absl::ToUnixMillis(time);
+  return absl::FromUnixMillis(millis) < time ? millis + 1 : millis;
+}
+
+}  // namespace
+
+bool ReferenceModel::IsRepeatedRequest(const SubmitCommand& command) {
+  const auto it = requests_.find(command.request->id);
+  if (it == requests_.end()) return false;
+  const Request first = it->second;
+  if (first.keep_until <= absl::ToUnixMillis(now_)) return false;
+  if (!(first.fingerprint == command.request->fingerprint)) {
+    ExpectReply(command.reply.tag, "ALREADY_EXISTS/REQUEST_ID_REUSED");
+    return true;
+  }
+  ExpectReply(command.reply.tag,
+              absl::StrCat(first.attached ? "ATTACHED " : "OK ", first.task_id,
+                           " ", absl::ToUnixNanos(first.create_time)));
+  ExpectOutcome(command, first.task_id);
+  return true;
+}
+
+void ReferenceModel::ExpectAccepted(const SubmitCommand& command,
+                                    const std::string& id,
+                                    absl::Time create_time, bool attached) {
+  ExpectReply(command.reply.tag,
+              absl::StrCat(attached ? "ATTACHED " : "OK ", id, " ",
+                           absl::ToUnixNanos(create_time)));
+  if (command.request == nullptr) return;
+  requests_[command.request->id] = {
+      .fingerprint = command.request->fingerprint,
+      .task_id = id,
+      .create_time = create_time,
+      .attached = attached,
+      .keep_until = CeilMillis(now_ + options_.finished_retention)};
+}
+
+void ReferenceModel::ExpectOutcome(const SubmitCommand& command,
+                                   const std::string& id) {
+  if (!command.report_outcome) return;
+  const uint64_t tag = command.reply.tag;
+  const Task* task = Find(id);
+  if (task == nullptr) {
+    ExpectReply(tag, "outcome=elsewhere");
+  } else if (task->live()) {
+    waiters_.push_back({.task_id = id,
+                        .tag = tag,
+                        .sink = command.reply.sink.get(),
+                        .for_outcome = true});
+  } else if (task->outbox_position > confirmed_) {
+    ExpectReply(tag, absl::StrCat("outcome=", StateName(task->state)));
+  } else {
+    ExpectReply(tag, "outcome=elsewhere");
+  }
+}
+
+ReferenceModel::UniqueKey* ReferenceModel::HeldKey(const std::string& key) {
+  const auto it = keys_.find(key);
+  if (it == keys_.end()) return nullptr;
+  UniqueKey& held = it->second;
+  // As long as somebody waits for it, a window does not end.
+  const bool over = held.window_end != 0 && held.next.empty() &&
+                    held.window_end <= absl::ToUnixMillis(now_);
+  return over ? nullptr : &held;
+}
+
+bool ReferenceModel::HoldsKey(const Task& task, const UniqueKey& key) const {
+  return task.content->unique != nullptr &&
+         task.content->create_time == key.holder_create_time;
+}
+
+ReferenceModel::Task* ReferenceModel::LiveHolder(const UniqueKey& key) {
+  const auto it = tasks_.find(key.holder);
+  if (it == tasks_.end()) return nullptr;
+  Task& task = it->second;
+  return task.live() && HoldsKey(task, key) ? &task : nullptr;
+}
+
+ReferenceModel::Claim ReferenceModel::ClaimOf(const TaskContent& content) {
+  const UniqueKey* held = HeldKey(content.unique->key);
+  if (held == nullptr) return Claim::kTake;
+  const Task* holder = LiveHolder(*held);
+  switch (content.unique->on_conflict) {
+    case UniqueConflict::kAttach:
+    case UniqueConflict::kThrottle:
+      return Claim::kAttach;
+    case UniqueConflict::kDebounce:
+      return Claim::kTake;
+    case UniqueConflict::kKeepLatest:
+      return holder != nullptr && holder->leased() ? Claim::kBlock
+                                                   : Claim::kTake;
+    case UniqueConflict::kReplace:
+      return holder != nullptr && holder->waiting() ? Claim::kTake
+                                                    : Claim::kRefuse;
+    case UniqueConflict::kReject:
+      break;
+  }
+  return Claim::kRefuse;
+}
+
+void ReferenceModel::TakeKey(const TaskContent& content, const std::string& id,
+                             Claim claim) {
+  const Unique& unique = *content.unique;
+  std::vector<std::string> replaced;
+  if (const UniqueKey* held = HeldKey(unique.key)) {
+    const Task* holder = LiveHolder(*held);
+    if (holder != nullptr && holder->waiting())
+      replaced.push_back(held->holder);
+    if (!held->next.empty()) replaced.push_back(held->next);
+  }
+  if (claim == Claim::kBlock) {
+    keys_[unique.key].next = id;
+  } else {
+    keys_[unique.key] = {.holder = id, .holder_create_time = now_};
+    if (unique.scope == UniqueScope::kWindow)
+      keys_[unique.key].window_end = CeilMillis(now_ + unique.window);
+  }
+  for (const std::string& other : replaced)
+    Finish(other, TaskState::kCancelled, "apium.Replaced");
+}
+
+void ReferenceModel::ReleaseKeyAtStart(const Task& task) {
+  const Unique& unique = *task.content->unique;
+  if (unique.scope != UniqueScope::kUntilStart) return;
+  const UniqueKey* held = HeldKey(unique.key);
+  if (held != nullptr && LiveHolder(*held) == &task) keys_.erase(unique.key);
+}
+
+void ReferenceModel::ReleaseKeyAtEnd(const std::string& id) {
+  const std::string key = tasks_[id].content->unique->key;
+  UniqueKey* held = HeldKey(key);
+  if (held == nullptr) return;
+  if (held->next == id) {
+    held->next.clear();
+  } else if (held->holder == id && HoldsKey(tasks_[id], *held)) {
+    if (!held->next.empty()) {
+      const std::string next = held->next;
+      *held = {.holder = next,
+               .holder_create_time = tasks_[next].content->create_time};
+      Unblock(next);
+    } else if (held->window_end == 0) {
+      keys_.erase(key);
+    }
+  }
+}
+
+void ReferenceModel::Unblock(const std::string& id) {
+  if (WasPurged(id)) {
+    TakePurge(id);
+  } else {
+    AwaitEta(&tasks_[id]);
+  }
+}
+
+bool ReferenceModel::WasPurgedByRelease(const std::string& id) {
+  const auto it = tasks_.find(id);
+  // One that is accepted in this turn can be purged in no other way.
+  if (it == tasks_.end() || !it->second.live()) return true;
+  if (it->second.state != TaskState::kBlocked) return false;
+  const UniqueKey* held = HeldKey(it->second.content->unique->key);
+  if (held == nullptr) return false;
+  // Then the holder has ended before it.
+  for (const Outcome* outcome : record_.outcomes) {
+    if (outcome->task_id == held->holder) return true;
+    if (outcome->task_id == id) return false;
+  }
+  return false;
+}
+
+}  // namespace apium::broker
