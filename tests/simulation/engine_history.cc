@@ -466,13 +466,16 @@ void EngineHistory::AddForgedReport(Worker* worker) {
   if (options_.epochs_are_not_checked && !worker->held.empty()) {
     const LeaseName held = worker->held.begin()->second;
     lease = held;
-    lease.epoch += 1;
+    // The model believes what the engine does not: the difference is the same,
+    // and the refusal of an epoch that is far from every other tells that the
+    // report was seen.
+    lease.epoch += 1'000'000;
     WorkerReportCommand forged = {.sink = worker->stream,
                                   .outcomes = {{.lease = lease}}};
     WorkerReportCommand believed = {.sink = worker->stream,
                                     .outcomes = {{.lease = held}}};
-    believed_epochs_.insert(held.epoch);
-    Add(std::move(believed), std::move(forged));
+    believed_epochs_.insert(lease.epoch);
+    Add(std::move(forged), std::move(believed));
     return;
   }
   switch (Below(4)) {

@@ -55,12 +55,13 @@ void ReferenceModel::Turn(absl::Time now, const std::vector<Command>& commands,
   }
   SettleBatches();
   TakeLateExpiries();
+  TakeDeliveries(effects);
+  // What the engine concludes from late expiries comes after its dispatch.
   SettleBatches();
   CompareBatches();
   CompareOutcomes(effects);
   ComparePushes();
   CompareReplies();
-  TakeDeliveries(effects);
   CheckWatchers();
   if (settled) CheckNothingIsHeldBack();
 }
