@@ -25,6 +25,23 @@ namespace {
 // More words than a command line can hold.
 constexpr int kArgumentsMax = 1 << 22;
 
+const std::map<std::string, v1::ResultMode>& ResultModes() {
+  static const auto* const kModes = new std::map<std::string, v1::ResultMode>{
+      {"", v1::RESULT_MODE_UNSPECIFIED},
+      {"keep", v1::RESULT_MODE_KEEP},
+      {"keep-failures", v1::RESULT_MODE_KEEP_FAILURES},
+      {"ignore", v1::RESULT_MODE_IGNORE}};
+  return *kModes;
+}
+
+const std::map<std::string, v1::DeliveryMode>& DeliveryModes() {
+  static const auto* const kModes = new std::map<std::string, v1::DeliveryMode>{
+      {"", v1::DELIVERY_MODE_UNSPECIFIED},
+      {"at-least-once", v1::DELIVERY_MODE_AT_LEAST_ONCE},
+      {"at-most-once", v1::DELIVERY_MODE_AT_MOST_ONCE}};
+  return *kModes;
+}
+
 struct SubmitFlags {
   std::string type;
   PayloadOptions payload;
@@ -37,6 +54,11 @@ struct SubmitFlags {
   std::optional<uint32_t> attempts_max;
   std::optional<uint32_t> retries;
   std::optional<absl::Duration> retry_delay;
+  std::optional<uint32_t> crashes_max;
+  std::optional<uint32_t> returns_max;
+  std::optional<absl::Duration> total_time_limit;
+  std::string result_mode;
+  std::string delivery_mode;
   std::optional<absl::Duration> result_ttl;
   std::optional<absl::Duration> soft_time_limit;
   std::map<std::string, std::string> headers;
@@ -48,19 +70,25 @@ struct SubmitFlags {
 absl::StatusOr<v1::TaskSpec> MakeSpec(const SubmitFlags& flags,
                                       std::istream* in) {
   APIUM_RETURN_IF_ERROR(ValidateTaskType("type", flags.type));
-  SubmitOptions options = {.type = flags.type,
-                           .task_id = flags.task_id,
-                           .queue = flags.queue,
-                           .priority = flags.priority,
-                           .delay = flags.delay,
-                           .eta = flags.eta,
-                           .expires = flags.expires,
-                           .retry = {.attempts_max = flags.attempts_max,
-                                     .initial_delay = flags.retry_delay},
-                           .result_ttl = flags.result_ttl,
-                           .soft_time_limit = flags.soft_time_limit,
-                           .headers = flags.headers,
-                           .batch_id = flags.batch_id};
+  SubmitOptions options = {
+      .type = flags.type,
+      .task_id = flags.task_id,
+      .queue = flags.queue,
+      .priority = flags.priority,
+      .delay = flags.delay,
+      .eta = flags.eta,
+      .expires = flags.expires,
+      .retry = {.attempts_max = flags.attempts_max,
+                .initial_delay = flags.retry_delay,
+                .crashes_max = flags.crashes_max,
+                .returns_max = flags.returns_max,
+                .total_time_limit = flags.total_time_limit},
+      .result_ttl = flags.result_ttl,
+      .soft_time_limit = flags.soft_time_limit,
+      .headers = flags.headers,
+      .result_mode = ResultModes().at(flags.result_mode),
+      .delivery_mode = DeliveryModes().at(flags.delivery_mode),
+      .batch_id = flags.batch_id};
   if (flags.retries.has_value())
     options.retry.attempts_max = *flags.retries + 1;
   APIUM_ASSIGN_OR_RETURN(options.payload, MakePayload(flags.payload, in));
@@ -126,6 +154,30 @@ void AddRetryOptions(CLI::App* submit, SubmitFlags* flags) {
       ->type_name("NUMBER");
   AddDuration(submit, "--retry-delay", &flags->retry_delay,
               "Back-off before the first retry");
+  submit
+      ->add_option("--max-crashes", flags->crashes_max,
+                   "Crashes of its worker at which the task ends [5]")
+      ->check(CLI::Range(1, 1'000'000))
+      ->type_name("NUMBER");
+  submit
+      ->add_option("--max-returns", flags->returns_max,
+                   "Times that it may be handed back unharmed [1000]")
+      ->check(CLI::Range(1, 1'000'000))
+      ->type_name("NUMBER");
+  AddDuration(submit, "--total-time-limit", &flags->total_time_limit,
+              "No attempt begins later than so long from now, or from the ETA");
+  submit
+      ->add_option("--delivery-mode", flags->delivery_mode,
+                   "at-most-once: never runs twice; a lost worker or a failure "
+                   "ends it [at-least-once]")
+      ->check(CLI::IsMember({"at-least-once", "at-most-once"}))
+      ->type_name("MODE");
+  submit
+      ->add_option("--result-mode", flags->result_mode,
+                   "What is kept of it after its end: keep, keep-failures or "
+                   "ignore [keep]")
+      ->check(CLI::IsMember({"keep", "keep-failures", "ignore"}))
+      ->type_name("MODE");
   AddDuration(submit, "--result-ttl", &flags->result_ttl,
               "How long the result is kept");
   AddDuration(submit, "--soft-time-limit", &flags->soft_time_limit,

@@ -70,6 +70,46 @@ void AddOutcome(const v1::TaskOutcome& outcome, Details* details) {
   }
 }
 
+std::string EventName(v1::TaskEventKind kind) {
+  constexpr std::string_view kPrefix = "TASK_EVENT_KIND_";
+  std::string name = v1::TaskEventKind_Name(kind);
+  if (name.starts_with(kPrefix)) name.erase(0, kPrefix.size());
+  return name.empty() ? StrCat(static_cast<int>(kind))
+                      : absl::AsciiStrToLower(name);
+}
+
+// A line for each event: the life of the task, attempt by attempt.
+void PrintHistory(const v1::Task& task, const Output& output) {
+  if (task.history().empty()) return;
+  *output.out() << "History:\n";
+  if (task.dropped_events() > 0) {
+    *output.out() << "(" << task.dropped_events()
+                  << " older events are no longer kept)\n";
+  }
+  Table table({{.name = "TIME"},
+               {.name = "EVENT"},
+               {.name = "ATTEMPT", .align = Align::kRight},
+               {.name = "WORKER"},
+               {.name = "STATE"},
+               {.name = "WHY"}});
+  for (const v1::TaskEvent& event : task.history()) {
+    std::string why = event.detail();
+    if (event.has_failure()) {
+      StrAppend(&why, why.empty() ? "" : ": ", FailureText(event.failure()));
+    } else if (event.kind() == v1::TASK_EVENT_KIND_ENDED &&
+               task.outcome().has_failure()) {
+      why = FailureText(task.outcome().failure());
+    }
+    table.AddRow({TimeText(event.time()), EventName(event.kind()),
+                  NumberOrNothing(event.attempt()), event.worker_id(),
+                  event.state() == v1::TASK_STATE_UNSPECIFIED
+                      ? Cell("")
+                      : StateCell(event.state()),
+                  why});
+  }
+  table.Print(output.out(), output.color());
+}
+
 }  // namespace
 
 std::string StateName(v1::TaskState state) {
@@ -153,7 +193,9 @@ void PrintTaskDetails(const v1::Task& task, const Output& output) {
   details.Add("Priority", StrCat(spec.priority()));
   details.Add("Attempt", NumberOrNothing(task.attempt()));
   details.Add("Failures", NumberOrNothing(task.failures()));
-  details.Add("Lost leases", NumberOrNothing(task.crashes()));
+  details.Add("Crashes", NumberOrNothing(task.crashes()));
+  details.Add("Returns", NumberOrNothing(task.returns()));
+  if (task.suspect()) details.Add("Suspect", "runs alone after a crash");
   details.Add("Created", TimeText(task.create_time()));
   details.Add("Scheduled", TimeText(task.schedule_time()));
   details.Add("Expires", TimeText(spec.expire_time()));
@@ -174,6 +216,7 @@ void PrintTaskDetails(const v1::Task& task, const Output& output) {
     details.Add("Worker", task.worker_id());
   }
   details.Print(output.out(), output.color());
+  PrintHistory(task, output);
 }
 
 void PrintTaskLine(const v1::Task& task, const Output& output) {

@@ -9,7 +9,9 @@ namespace {
 
 bool IsSet(const SubmitRetryOptions& retry) {
   return retry.attempts_max || retry.initial_delay || retry.multiplier ||
-         retry.delay_max || retry.jitter || !retry.non_retryable_types.empty();
+         retry.delay_max || retry.jitter ||
+         !retry.non_retryable_types.empty() || retry.crashes_max ||
+         retry.returns_max || retry.total_time_limit;
 }
 
 void FillRetryPolicy(SubmitRetryOptions retry, v1::RetryPolicy* policy) {
@@ -22,6 +24,12 @@ void FillRetryPolicy(SubmitRetryOptions retry, v1::RetryPolicy* policy) {
   if (retry.jitter) policy->set_jitter(*retry.jitter);
   for (std::string& type : retry.non_retryable_types)
     policy->add_non_retryable_types(std::move(type));
+  if (retry.crashes_max) policy->set_max_crashes(*retry.crashes_max);
+  if (retry.returns_max) policy->set_max_returns(*retry.returns_max);
+  if (retry.total_time_limit) {
+    DurationToProto(*retry.total_time_limit,
+                    policy->mutable_total_time_limit());
+  }
 }
 
 }  // namespace
@@ -47,6 +55,8 @@ v1::TaskSpec ToTaskSpec(SubmitOptions options) {
     DurationToProto(*options.soft_time_limit, spec.mutable_soft_time_limit());
   for (auto& [name, value] : options.headers)
     (*spec.mutable_headers())[name] = std::move(value);
+  spec.set_result_mode(options.result_mode);
+  spec.set_delivery_mode(options.delivery_mode);
   spec.set_batch_id(std::move(options.batch_id));
   return spec;
 }

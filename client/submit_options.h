@@ -23,6 +23,9 @@ struct SubmitRetryOptions {
   std::optional<absl::Duration> delay_max;
   std::optional<double> jitter;
   std::vector<std::string> non_retryable_types;
+  std::optional<uint32_t> crashes_max;
+  std::optional<uint32_t> returns_max;
+  std::optional<absl::Duration> total_time_limit;
 };
 
 //   client->Submit({.type = "mail.send", .payload = JsonArguments(7), .delay =
@@ -42,6 +45,8 @@ struct SubmitOptions {
   std::optional<absl::Duration> result_ttl;
   std::optional<absl::Duration> soft_time_limit;
   std::map<std::string, std::string> headers;
+  v1::ResultMode result_mode = v1::RESULT_MODE_UNSPECIFIED;
+  v1::DeliveryMode delivery_mode = v1::DELIVERY_MODE_UNSPECIFIED;
   std::string batch_id;  // open batch that it joins; empty: none
 };
 

@@ -157,6 +157,14 @@ OutcomeKind Executor::WriteOutcome(absl::Status error, Attempt* attempt) const {
     outcome->mutable_returned()->set_reason(reason);
     return OutcomeKind::kReturned;
   }
+  if (IsHandedBack(error)) {
+    v1::ExecutionReturned* returned = outcome->mutable_returned();
+    returned->set_reason(
+        ToValidUtf8(StdView(error.message()), kReasonBytesMax));
+    if (std::optional<absl::Duration> delay = HandBackDelayOf(error))
+      DurationToProto(*delay, returned->mutable_delay());
+    return OutcomeKind::kReturned;
+  }
   const std::string type = FailureTypeOf(error);
   const std::string_view message = StdView(error.message());
   if (std::optional<absl::Duration> delay = RetryAfterOf(error);

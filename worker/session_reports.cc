@@ -21,10 +21,11 @@ size_t EstimateBytes(const v1::ExecutionOutcome& outcome) {
   if (outcome.has_result()) {
     bytes +=
         outcome.result().data().size() + outcome.result().content_type().size();
-  } else if (outcome.has_failure() || outcome.has_retry()) {
-    const v1::Failure& failure =
-        outcome.has_failure() ? outcome.failure() : outcome.retry().failure();
-    bytes += failure.message().size() + failure.stack().size();
+  }
+  for (const v1::Failure* failure :
+       {&outcome.failure(), &outcome.retry().failure(),
+        &outcome.crashed().failure()}) {
+    bytes += failure->message().size() + failure->stack().size();
   }
   return bytes;
 }

@@ -46,6 +46,8 @@ const std::string& TaskContext::queue() const {
   return attempt_.delivery().spec().queue();
 }
 uint32_t TaskContext::attempt() const { return attempt_.lease().attempt(); }
+uint32_t TaskContext::crashes() const { return attempt_.delivery().crashes(); }
+
 uint32_t TaskContext::failures() const {
   return attempt_.delivery().failures();
 }

@@ -35,6 +35,8 @@ class TaskContext {
   uint32_t attempt() const;
   // Attempts that failed before.
   uint32_t failures() const;
+  // Crashes of workers that held the task before.
+  uint32_t crashes() const;
   // Grows with every lease: a fencing token for the handler's own stores.
   uint64_t epoch() const;
   const std::string& worker_id() const { return worker_id_; }

@@ -17,9 +17,27 @@ namespace {
 constexpr char kTypeKey[] = "apium.dev/task.failure_type";
 constexpr char kNonRetryableKey[] = "apium.dev/task.non_retryable";
 constexpr char kRetryAfterKey[] = "apium.dev/task.retry_after_nanos";
+constexpr char kHandBackKey[] = "apium.dev/task.hand_back";
+constexpr char kHandBackDelayKey[] = "apium.dev/task.hand_back_delay_nanos";
 
 // The proto's bound; more cannot be told to the broker.
 constexpr absl::Duration kRetryDelayLimit = absl::Hours(24 * 3650);
+
+void SetDelay(const char* key, absl::Duration delay, absl::Status* error) {
+  delay = std::clamp(delay, absl::ZeroDuration(), kRetryDelayLimit);
+  error->SetPayload(key,
+                    absl::Cord(absl::StrCat(absl::ToInt64Nanoseconds(delay))));
+}
+
+std::optional<absl::Duration> DelayOf(const char* key,
+                                      const absl::Status& error) {
+  absl::optional<absl::Cord> text = error.GetPayload(key);
+  int64_t nanos = 0;
+  if (!text.has_value() || !absl::SimpleAtoi(std::string(*text), &nanos)) {
+    return std::nullopt;
+  }
+  return absl::Nanoseconds(nanos);
+}
 
 }  // namespace
 
@@ -41,10 +59,16 @@ absl::Status NonRetryable(absl::Status error) {
 
 absl::Status RetryAfter(absl::Duration delay, absl::Status error) {
   if (error.ok()) return error;
-  delay = std::clamp(delay, absl::ZeroDuration(), kRetryDelayLimit);
-  error.SetPayload(kRetryAfterKey,
-                   absl::Cord(absl::StrCat(absl::ToInt64Nanoseconds(delay))));
+  SetDelay(kRetryAfterKey, delay, &error);
   return error;
+}
+
+absl::Status HandBack(std::string_view reason,
+                      std::optional<absl::Duration> delay) {
+  absl::Status status = absl::AbortedError(AbslView(reason));
+  status.SetPayload(kHandBackKey, absl::Cord("1"));
+  if (delay.has_value()) SetDelay(kHandBackDelayKey, *delay, &status);
+  return status;
 }
 
 absl::Status BadArguments(std::string_view message) {
@@ -67,12 +91,15 @@ bool IsNonRetryable(const absl::Status& error) {
 }
 
 std::optional<absl::Duration> RetryAfterOf(const absl::Status& error) {
-  absl::optional<absl::Cord> text = error.GetPayload(kRetryAfterKey);
-  int64_t nanos = 0;
-  if (!text.has_value() || !absl::SimpleAtoi(std::string(*text), &nanos)) {
-    return std::nullopt;
-  }
-  return absl::Nanoseconds(nanos);
+  return DelayOf(kRetryAfterKey, error);
+}
+
+bool IsHandedBack(const absl::Status& error) {
+  return error.GetPayload(kHandBackKey).has_value();
+}
+
+std::optional<absl::Duration> HandBackDelayOf(const absl::Status& error) {
+  return DelayOf(kHandBackDelayKey, error);
 }
 
 }  // namespace apium

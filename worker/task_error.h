@@ -3,8 +3,10 @@
 //   return absl::UnavailableError("smtp server is down");   // retried by the
 //                                          // task's policy, type "UNAVAILABLE"
 //   return TaskError("mail.Bounced", "mailbox is full");    // a type of its
-//   own return NonRetryable(TaskError("mail.NoSuchUser", address)); return
-//   RetryAfter(absl::Minutes(5), absl::ResourceExhaustedError("quota"));
+//   own
+//   return NonRetryable(TaskError("mail.NoSuchUser", address));
+//   return RetryAfter(absl::Minutes(5), absl::ResourceExhaustedError("quota"));
+//   return HandBack("the model is not loaded yet", absl::Seconds(10));
 //
 // The type of a failure is, in this order: what TaskError said; the reason of
 // the status (common/error_reason.h), as errors of Apium's own client have;
@@ -47,6 +49,14 @@ absl::Status NonRetryable(absl::Status error);
 // failure. Negative delays count as zero. OK stays OK.
 absl::Status RetryAfter(absl::Duration delay, absl::Status error);
 
+// Hands the task back, as if it had not run: it is no failure, but counted as a
+// return (RetryPolicy.max_returns), and runs again after `delay`, here or
+// elsewhere. Without one the broker chooses: at once for the first returns.
+// Negative delays count as zero. A task that may run at most once fails
+// instead.
+absl::Status HandBack(std::string_view reason,
+                      std::optional<absl::Duration> delay = std::nullopt);
+
 // INVALID_ARGUMENT of type apium.BadArguments, not retryable.
 absl::Status BadArguments(std::string_view message);
 
@@ -54,6 +64,8 @@ absl::Status BadArguments(std::string_view message);
 std::string FailureTypeOf(const absl::Status& error);
 bool IsNonRetryable(const absl::Status& error);
 std::optional<absl::Duration> RetryAfterOf(const absl::Status& error);
+bool IsHandedBack(const absl::Status& error);
+std::optional<absl::Duration> HandBackDelayOf(const absl::Status& error);
 
 }  // namespace apium
 

@@ -24,6 +24,7 @@ size_t Add(const Delivery& delivery, v1::BrokerPush* proto) {
   SpecToProto(*delivery.content, View::kFull, added->mutable_spec());
   TimeToProto(delivery.content->create_time, added->mutable_create_time());
   added->set_failures(delivery.failures);
+  added->set_crashes(delivery.crashes);
   added->set_chunks(delivery.chunks);
   if (delivery.details == nullptr)
     return kEntryBytes + ContentBytes(*delivery.content);

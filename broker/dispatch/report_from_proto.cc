@@ -145,10 +145,16 @@ class Pieces {
 
   WorkerReportCommand& last() { return piece_; }
 
+  // Of all pieces: what a draining worker hands back does not wait.
+  void SetDraining() {
+    draining_ = true;
+    piece_.draining = true;
+  }
+
   void Close() {
     commands_->push_back(
         {std::move(piece_), std::max<uint32_t>(items_, 1), bytes_});
-    piece_ = WorkerReportCommand{.sink = sink_};
+    piece_ = WorkerReportCommand{.sink = sink_, .draining = draining_};
     items_ = 0;
     bytes_ = 0;
   }
@@ -157,9 +163,20 @@ class Pieces {
   const std::shared_ptr<WorkerSink>& sink_;
   std::vector<QueuedCommand>* const commands_;
   WorkerReportCommand piece_;
+  bool draining_ = false;
   uint32_t items_ = 0;
   size_t bytes_ = 0;
 };
+
+absl::StatusOr<absl::Duration> DelayFromProto(
+    const char* field, const google::protobuf::Duration& proto) {
+  APIUM_ASSIGN_OR_RETURN(const absl::Duration delay,
+                         DurationFromProto(field, proto));
+  if (delay < absl::ZeroDuration() || delay > kEtaAheadMax) {
+    return OutOfRange(field, absl::FormatDuration(delay), "in [0, 10 years]");
+  }
+  return delay;
+}
 
 absl::Status OutcomeBodyFromProto(const TaskLimits& limits,
                                   v1::ExecutionOutcome* proto,
@@ -198,30 +215,32 @@ absl::Status OutcomeBodyFromProto(const TaskLimits& limits,
       report->kind = Kind::kReturned;
       report->reason =
           CutReason(std::move(*proto->mutable_returned()->mutable_reason()));
+      if (proto->returned().has_delay()) {
+        APIUM_ASSIGN_OR_RETURN(report->return_delay,
+                               DelayFromProto("report.outcomes.returned.delay",
+                                              proto->returned().delay()));
+      }
+      return absl::OkStatus();
+    case v1::ExecutionOutcome::kCrashed:
+      report->kind = Kind::kCrashed;
+      report->failure =
+          FailureFromProto(proto->mutable_crashed()->mutable_failure());
       return absl::OkStatus();
     case v1::ExecutionOutcome::kRetry: {
       report->kind = Kind::kRetry;
       APIUM_ASSIGN_OR_RETURN(report->retry_delay,
-                             DurationFromProto("report.outcomes.retry.delay",
-                                               proto->retry().delay()));
-      if (report->retry_delay < absl::ZeroDuration() ||
-          report->retry_delay > kEtaAheadMax) {
-        return OutOfRange("report.outcomes.retry.delay",
-                          absl::FormatDuration(report->retry_delay),
-                          "in [0, 10 years]");
-      }
+                             DelayFromProto("report.outcomes.retry.delay",
+                                            proto->retry().delay()));
       report->failure =
           FailureFromProto(proto->mutable_retry()->mutable_failure());
       return absl::OkStatus();
     }
-    case v1::ExecutionOutcome::kCrashed:
-      return NotImplemented("a crash that a worker tells itself");
     case v1::ExecutionOutcome::OUTCOME_NOT_SET:
       break;
   }
   return InvalidField("report.outcomes",
-                      "says nothing; set result, failure, cancelled, returned "
-                      "or retry");
+                      "says nothing; set result, failure, cancelled, returned, "
+                      "retry or crashed");
 }
 
 absl::Status ProgressFromProto(v1::TaskProgress* proto,
@@ -264,8 +283,12 @@ absl::Status ChunkFromProto(v1::AppendedChunk* proto, ChunkReport* report) {
 }
 
 size_t OutcomeBytes(const v1::ExecutionOutcome& proto) {
+  const auto bytes = [](const v1::Failure& failure) {
+    return failure.message().size() + failure.stack().size();
+  };
   return sizeof(ExecutionReport) + proto.result().data().size() +
-         proto.failure().message().size() + proto.failure().stack().size();
+         bytes(proto.failure()) + bytes(proto.retry().failure()) +
+         bytes(proto.crashed().failure());
 }
 
 }  // namespace
@@ -320,6 +343,7 @@ absl::Status ReportFromProto(const TaskLimits& limits, uint32_t max_credit,
         StrCat("at most ", max_credit, " together with what is outstanding"));
   }
   Pieces pieces(sink, commands);
+  if (report->draining()) pieces.SetDraining();
   for (v1::TaskStarted& proto : *report->mutable_started()) {
     StartedReport& started =
         pieces.For(sizeof(StartedReport)).started.emplace_back();
@@ -356,7 +380,6 @@ absl::Status ReportFromProto(const TaskLimits& limits, uint32_t max_credit,
   }
   // Behind the outcomes, which free what the new credit counts on.
   pieces.last().credit = report->credit();
-  pieces.last().draining = report->draining();
   pieces.Close();
   return absl::OkStatus();
 }

@@ -126,15 +126,17 @@ struct ExecutionReport {
     kFailed,
     kCancelled,
     kReturned,
-    kRetry
+    kRetry,
+    kCrashed,
   };
   LeaseName lease;
   Kind kind = Kind::kSucceeded;
   absl::Time start_time = absl::InfinitePast();
-  Payload result;              // kSucceeded
-  Failure failure;             // kFailed, kRetry
-  std::string reason;          // kCancelled, kReturned
-  absl::Duration retry_delay;  // kRetry
+  Payload result;                              // kSucceeded
+  Failure failure;                             // kFailed, kRetry, kCrashed
+  std::string reason;                          // kCancelled, kReturned
+  absl::Duration retry_delay;                  // kRetry
+  std::optional<absl::Duration> return_delay;  // kReturned; none: the engine's
 };
 
 struct StartedReport {

@@ -200,6 +200,7 @@ struct Delivery {
   uint32_t attempt = 0;
   uint64_t epoch = 0;
   uint32_t failures = 0;
+  uint32_t crashes = 0;
   // From earlier attempts.
   std::shared_ptr<const Payload> details;  // null: none were said
   uint64_t chunks = 0;
@@ -261,12 +262,16 @@ struct Effects {
   std::vector<AddressedReply> replies;
   std::vector<AddressedPush> pushes;
   std::vector<OutboxEntry> outbox;
+  // Of tasks that ended and are not to be kept (ResultMode): for who follows
+  // what the engine decides, as tests do.
+  std::vector<std::shared_ptr<const Outcome>> unpublished;
 
   void Clear() {
     writes.Clear();
     replies.clear();
     pushes.clear();
     outbox.clear();
+    unpublished.clear();
   }
 };
 

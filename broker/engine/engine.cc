@@ -52,6 +52,7 @@ Engine::Impl::Impl(const EngineOptions& options, const StoreReader* reader,
       tasks_(reader, meta.ids_until),
       queues_(options.namespaces),
       lanes_({.lane_window_tasks = options.lane_window_tasks,
+              .suspect_window_tasks = options.suspect_window_tasks,
               .window_bytes = options.ready_window_bytes},
              reader, &tasks_, &queues_, &tickets_),
       timers_(reader, options.timer_window),
@@ -94,7 +95,7 @@ absl::Status Engine::Impl::RecoverLeases(absl::Time now) {
   APIUM_ASSIGN_OR_RETURN(std::vector<LeaseTable::JournalRow> journal,
                          LeaseTable::ReadJournal(*reader_));
   for (const LeaseTable::JournalRow& row : journal) {
-    for (const StoredLease& stored : row.leases) {
+    for (const StoredLease& stored : row.stored.leases) {
       APIUM_ASSIGN_OR_RETURN(TaskTable::Found found, FindTask(stored.task_key));
       LiveTask* task = found.live;
       const bool valid =
@@ -108,7 +109,7 @@ absl::Status Engine::Impl::RecoverLeases(absl::Time now) {
         session = sessions_.Add(stored.session_id, stored.worker_id, now);
         session->namespace_name = task->content().namespace_name;
       }
-      leases_.Restore(task, session, stored, row.number, now);
+      leases_.Restore(task, session, stored, row.number, row.stored.grant_time);
       APIUM_RETURN_IF_ERROR(RecoverStream(task));
       APIUM_ASSIGN_OR_RETURN(Lane * lane, lanes_.LaneOf(*task));
       --lane->queue->ready;
@@ -171,7 +172,7 @@ absl::Status Engine::Impl::RunDueTimers() {
     } else if (!task->leased()) {
       // One that is leased may run already: the worker checks before it starts,
       // and here it is checked when it returns.
-      APIUM_RETURN_IF_ERROR(Finish(task, {.state = TaskState::kExpired}));
+      if (IsLate(*task)) APIUM_RETURN_IF_ERROR(EndLateTask(task));
     }
   }
   return absl::OkStatus();
@@ -221,6 +222,8 @@ absl::Status Engine::Impl::EndTurn(Effects* effects) {
             std::back_inserter(effects->replies));
   std::move(turn_.pushes.begin(), turn_.pushes.end(),
             std::back_inserter(effects->pushes));
+  std::move(turn_.unpublished.begin(), turn_.unpublished.end(),
+            std::back_inserter(effects->unpublished));
   turn_.Clear();
   return absl::OkStatus();
 }

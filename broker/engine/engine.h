@@ -38,7 +38,11 @@ struct EngineOptions {
   // Tasks of one lane (queue, type, priority) held in memory ahead of dispatch;
   // the rest waits on disk.
   size_t lane_window_tasks = 8192;
-  // Bytes of waiting tasks held in memory over all lanes.
+  // Tasks of one lane that wait to run alone after a crash, held in memory; a
+  // lane that has as many dispatches nothing else.
+  size_t suspect_window_tasks = 8192;
+  // Bytes of waiting tasks held in memory over all lanes; as many again of
+  // tasks that wait to run alone.
   size_t ready_window_bytes = 64 * 1024 * 1024;
   // Timers held in memory, soonest first; the rest waits on disk.
   size_t timer_window = 16384;

@@ -186,6 +186,10 @@ class Engine::Impl {
   absl::Status Schedule(LiveTask* task, absl::Time due);
   // Takes the task, which is scheduled, out of the timers.
   void Unschedule(LiveTask* task);
+  // The timers that a task has from its submit to its end, whatever its state:
+  // of its expiry and of its total time.
+  void AddLifeTimers(const LiveTask& task);
+  void RemoveLifeTimers(const LiveTask& task);
   struct Ending {
     TaskState state = TaskState::kSucceeded;
     Payload result;
@@ -205,8 +209,10 @@ class Engine::Impl {
                                Session* session);
   absl::StatusOr<Session*> ResumeSession(const OpenSessionCommand& command,
                                          SessionOpened* opened);
-  // The session is over: its stream is told, its leases are lost.
+  // The session is over: its stream is told, what it holds has crashed.
   absl::Status CloseSession(Session* session, absl::Status reason);
+  // The session takes too much: it is over, what it holds is returned.
+  absl::Status CloseOverdrawnSession(Session* session, absl::Status reason);
   // The task that the lease names, if it is this session's; else refuses the
   // report and returns null.
   LiveTask* LeasedTask(const Session& session, const LeaseName& lease);
@@ -215,20 +221,55 @@ class Engine::Impl {
   absl::Status Dispatch();
   // Whether the session got a task.
   absl::StatusOr<bool> DispatchOne(Session* session);
+  absl::Status Deliver(LiveTask* task, Session* session, Queue* queue);
+  // Whether the session can be given tasks of such a lane at all.
+  // `breakers`: of the lane's namespace.
+  bool MayRun(const Session& session, const LaneRank& rank,
+              const BreakerTable::ByType* breakers) const;
+  // The lane whose head is next for the session; null: nothing is.
   Lane* BestLane(const Session& session, Queue* queue) const;
+  // The same among tasks that run alone.
+  Lane* BestSuspectLane(const Session& session, const Queue* queue) const;
+  bool SuspectsWaitFor(const Session& session) const;
+  // Chooses the session that gets nothing but suspects, so that they are not
+  // starved: see ARCHITECTURE.md.
+  void ReserveSession();
 
   // engine_attempts.cc
   absl::Status ApplyOutcome(Session* session, ExecutionReport report);
   absl::Status FailAttempt(LiveTask* task, Failure failure,
                            std::optional<absl::Duration> asked_delay,
                            absl::Time start_time);
-  // The worker vanished with the task.
-  absl::Status LoseLease(LiveTask* task);
-  // The task goes back to its place, uncounted.
-  absl::Status ReturnTask(LiveTask* task);
+  // The worker was lost with the task, or (with `failure`) the process that ran
+  // it died. Either way it is a suspect from here on.
+  absl::Status CrashAttempt(LiveTask* task, const Failure* failure,
+                            absl::Time start_time);
+  // A task that comes back unharmed.
+  struct Return {
+    std::string detail;  // why, for people
+    absl::Time start_time = absl::InfinitePast();
+    std::optional<absl::Duration> delay;  // none: by the number of returns
+    bool may_have_run = false;
+  };
+  absl::Status ReturnTask(LiveTask* task, Return given);
+  // After `event` the task, which is leased, waits at its old place, or for
+  // `delay`; or it ends, if it was to be cancelled or is too late.
+  absl::Status WaitAgain(LiveTask* task, TaskEvent event, absl::Duration delay);
+  // What `kind` of event just happened to the current attempt. Its state is for
+  // the caller to set.
+  TaskEvent AttemptEvent(const LiveTask& task, TaskEventKind kind,
+                         absl::Time start_time) const;
   // Ends a task that has no attempts left, or whose failure is final. Every
   // end as FAILED goes through here; the state of `ending` is set.
   absl::Status Exhaust(LiveTask* task, Ending ending);
+  absl::Status ExhaustAfter(LiveTask* task, TaskEvent event, Failure failure);
+  // The state in which Exhaust ends the task.
+  TaskState ExhaustedState(const LiveTask& task);
+  // Whether the time for an attempt is over: the task expired, or its total
+  // time is used up.
+  bool IsLate(const LiveTask& task) const;
+  // Ends a task that IsLate, and waits.
+  absl::Status EndLateTask(LiveTask* task);
 
   // engine_queues.cc
   absl::StatusOr<Queue*> ExistingQueue(const std::string& namespace_name,
@@ -391,6 +432,7 @@ class Engine::Impl {
   absl::Status admission_;
   uint64_t submits_rejected_ = 0;
   uint64_t next_session_ = 0;  // session number where the next dispatch begins
+  uint64_t reserved_session_ = 0;  // number; see ReserveSession; 0: none
   uint64_t last_control_id_ = 0;
   size_t chunk_deletes_left_ = 0;  // of this turn
   absl::Status failed_read_;       // ends the turn

@@ -57,6 +57,8 @@ absl::Time Engine::Impl::OldestReady(const Queue& queue) const {
     if (lane->window.empty()) continue;
     oldest = std::min(oldest, lane->window.front()->ready_time);
   }
+  for (const auto& [rank, lane] : queue.suspect_lanes)
+    oldest = std::min(oldest, lane->suspects.front()->ready_time);
   return oldest;
 }
 
@@ -274,11 +276,13 @@ absl::StatusOr<bool> Engine::Impl::PurgeSome(Purge* purge) {
 absl::Status Engine::Impl::PurgeLanes(Queue* queue, Purge* purge,
                                       size_t* budget) {
   for (const auto& [rank, lane] : queue->lanes) {
-    while (!lane->window.empty() &&
-           lane->window.front()->stored.ready_sequence < purge->ticket_limit) {
-      if (*budget == 0) return absl::OkStatus();
-      --*budget;
-      APIUM_RETURN_IF_ERROR(PurgeTask(lane->window.front(), purge));
+    for (std::deque<LiveTask*>* line : {&lane->window, &lane->suspects}) {
+      while (!line->empty() &&
+             line->front()->stored.ready_sequence < purge->ticket_limit) {
+        if (*budget == 0) return absl::OkStatus();
+        --*budget;
+        APIUM_RETURN_IF_ERROR(PurgeTask(line->front(), purge));
+      }
     }
     // What is on disk comes into the window with the next turn.
     const bool more_on_disk =

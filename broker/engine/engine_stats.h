@@ -63,7 +63,8 @@ struct QueueStats {
   uint64_t retried = 0;
   uint64_t cancelled = 0;
   uint64_t expired = 0;
-  uint64_t leases_lost = 0;
+  uint64_t leases_lost = 0;  // crashes
+  uint64_t returned = 0;
   uint64_t stale_reports = 0;
   DurationHistogram queue_wait;  // ready to dispatched
   DurationHistogram run;         // dispatched to outcome

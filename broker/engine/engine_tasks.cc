@@ -6,6 +6,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "broker/engine/engine_impl.h"
+#include "broker/engine/retry_decision.h"
+#include "broker/engine/task_history.h"
 #include "common/error_reason.h"
 #include "common/names.h"
 #include "common/status_macros.h"
@@ -14,14 +16,22 @@
 namespace apium::broker {
 namespace {
 
-TimerId ExpiryTimerOf(const LiveTask& task) {
-  return {.due_millis = CeilToMillis(task.content().expire_time),
-          .kind = TimerKind::kExpiry,
-          .task_key = task.key};
+// Calls `visit` with each timer that the task has until it ends.
+template <typename Visitor>
+void ForEachLifeTimer(const LiveTask& task, Visitor&& visit) {
+  const auto visit_one = [&](TimerKind kind, absl::Time time) {
+    if (time == absl::InfiniteFuture()) return;
+    visit(TimerId{
+        .due_millis = CeilToMillis(time), .kind = kind, .task_key = task.key});
+  };
+  visit_one(TimerKind::kExpiry, task.content().expire_time);
+  visit_one(TimerKind::kTotalTime, AttemptsEnd(task.content()));
 }
 
-bool Expires(const TaskContent& content) {
-  return content.expire_time != absl::InfiniteFuture();
+// Whether anything is left of a task that ends so, apart from its id.
+bool KeepsOutcome(ResultMode mode, TaskState state) {
+  return mode == ResultMode::kKeep ||
+         (mode == ResultMode::kKeepFailures && state != TaskState::kSucceeded);
 }
 
 }  // namespace
@@ -189,8 +199,7 @@ absl::Status Engine::Impl::Accept(SubmitCommand* command, std::string key,
   } else {
     APIUM_RETURN_IF_ERROR(AwaitEta(task));
   }
-  if (!Expires(content)) return absl::OkStatus();
-  timers_.Add(ExpiryTimerOf(*task));
+  AddLifeTimers(*task);
   if (content.expire_time > now_) return absl::OkStatus();
   return Finish(task, {.state = TaskState::kExpired});
 }
@@ -222,6 +231,15 @@ void Engine::Impl::Unschedule(LiveTask* task) {
   if (queue != nullptr) queues_.AddScheduled(queue, -1);
 }
 
+void Engine::Impl::AddLifeTimers(const LiveTask& task) {
+  ForEachLifeTimer(task,
+                   [this](TimerId&& timer) { timers_.Add(std::move(timer)); });
+}
+
+void Engine::Impl::RemoveLifeTimers(const LiveTask& task) {
+  ForEachLifeTimer(task, [this](TimerId&& timer) { timers_.Remove(timer); });
+}
+
 absl::Status Engine::Impl::Finish(LiveTask* task, Ending ending) {
   const TaskContent& content = task->content();
   auto outcome = std::make_shared<Outcome>();
@@ -237,12 +255,17 @@ absl::Status Engine::Impl::Finish(LiveTask* task, Ending ending) {
   outcome->attempt = task->stored.attempt;
   outcome->failures = task->stored.failures;
   outcome->crashes = task->stored.crashes;
+  outcome->returns = task->stored.returns;
   outcome->create_time = content.create_time;
   outcome->start_time = ending.start_time;
   outcome->finish_time = now_;
   outcome->result_ttl = content.result_ttl;
+  outcome->history = std::move(task->stored.history);
+  outcome->headers = content.headers;
+  outcome->result_mode = content.result_mode;
   if (task->leased()) {
     outcome->epoch = task->lease.epoch;
+    outcome->lease_time = task->lease.grant_time;
     outcome->worker_id = task->lease.session->worker_id;
     if (outcome->start_time == absl::InfinitePast())
       outcome->start_time = task->lease.start_time;
@@ -259,9 +282,11 @@ absl::Status Engine::Impl::Finish(LiveTask* task, Ending ending) {
     APIUM_RETURN_IF_ERROR(lanes_.Leave(task));
   }
   if (task->leased()) leases_.End(task);
-  if (Expires(content)) timers_.Remove(ExpiryTimerOf(*task));
+  RemoveLifeTimers(*task);
+  const bool kept = KeepsOutcome(content.result_mode, ending.state);
+  if (!kept) turn_.unpublished.push_back(outcome);
   FinishedTask row{.state = ending.state,
-                   .outbox_position = outbox_.Add(outcome),
+                   .outbox_position = kept ? outbox_.Add(outcome) : 0,
                    .create_time = content.create_time,
                    .fingerprint = content.fingerprint};
   // Ids that we minted come to no submitter's mind again: they are kept until
@@ -340,6 +365,7 @@ std::string Engine::Impl::WaitingReason(const LiveTask& task) {
   if (!served)
     return absl::StrCat("no connected worker serves type ", content.type,
                         " of queue ", queue->name);
+  if (task.stored.suspect) return "waits to run alone after a crash";
   return free ? ""
               : absl::StrCat("every worker that serves type ", content.type,
                              " is busy");
@@ -362,6 +388,7 @@ TaskSnapshot Engine::Impl::SnapshotOf(const LiveTask& task) {
   snapshot.returns = stored.returns;
   if (task.leased()) {
     snapshot.epoch = task.lease.epoch;
+    snapshot.lease_time = task.lease.grant_time;
     snapshot.worker_id = task.lease.session->worker_id;
     snapshot.start_time = task.lease.start_time;
     snapshot.progress = task.lease.progress;
@@ -371,6 +398,8 @@ TaskSnapshot Engine::Impl::SnapshotOf(const LiveTask& task) {
   snapshot.waiting_reason = WaitingReason(task);
   snapshot.has_last_failure = stored.has_last_failure;
   snapshot.last_failure = stored.last_failure;
+  snapshot.history = stored.history;
+  snapshot.suspect = stored.suspect;
   return snapshot;
 }
 
@@ -471,6 +500,11 @@ absl::Status Engine::Impl::Apply(CancelTaskCommand&& command) {
   } else if (task != nullptr && !task->stored.cancel_requested) {
     task->stored.cancel_requested = true;
     task->stored.cancel_reason = command.reason;
+    TaskEvent event = AttemptEvent(*task, TaskEventKind::kCancelRequested,
+                                   absl::InfinitePast());
+    event.state = task->state();
+    event.detail = command.reason;
+    AddEvent(std::move(event), &task->stored.history);
     tasks_.MarkDirty(task);
     Push(*task->lease.session,
          CancelDelivery{.lease = {.task_id = command.task_id,

@@ -99,7 +99,11 @@ absl::StatusOr<Session*> Engine::Impl::ResumeSession(
   for (const auto& [epoch, task] : session->leases) {
     if (!held.contains(epoch)) not_received.push_back(task);
   }
-  for (LiveTask* task : not_received) APIUM_RETURN_IF_ERROR(ReturnTask(task));
+  for (LiveTask* task : not_received) {
+    APIUM_RETURN_IF_ERROR(
+        ReturnTask(task, {.detail = "the delivery did not reach the worker",
+                          .may_have_run = task->lease.started}));
+  }
   return session;
 }
 
@@ -141,10 +145,24 @@ absl::Status Engine::Impl::CloseSession(Session* session, absl::Status reason) {
     Push(*session, SessionClosed{.status = std::move(reason)});
     Unsubscribe(session);
   }
-  while (!session->leases.empty())
-    APIUM_RETURN_IF_ERROR(LoseLease(session->leases.begin()->second));
+  while (!session->leases.empty()) {
+    APIUM_RETURN_IF_ERROR(CrashAttempt(session->leases.begin()->second, nullptr,
+                                       absl::InfinitePast()));
+  }
   sessions_.Remove(session);
   return absl::OkStatus();
+}
+
+absl::Status Engine::Impl::CloseOverdrawnSession(Session* session,
+                                                 absl::Status reason) {
+  // The worker lives: its tasks crash nobody, but may have run.
+  const std::string detail =
+      absl::StrCat("the session of its worker was closed: ", reason.message());
+  while (!session->leases.empty()) {
+    APIUM_RETURN_IF_ERROR(ReturnTask(session->leases.begin()->second,
+                                     {.detail = detail, .may_have_run = true}));
+  }
+  return CloseSession(session, std::move(reason));
 }
 
 absl::Status Engine::Impl::Apply(SessionDisconnectedCommand&& command) {
@@ -171,17 +189,17 @@ absl::Status Engine::Impl::Apply(WorkerReportCommand&& command) {
   }
   if (!command.chunks.empty())
     APIUM_RETURN_IF_ERROR(ApplyChunks(*session, std::move(command.chunks)));
+  session->draining = session->draining || command.draining;
   for (ExecutionReport& report : command.outcomes) {
     APIUM_RETURN_IF_ERROR(ApplyOutcome(session, std::move(report)));
   }
-  session->draining = session->draining || command.draining;
   if (session->draining) {
     session->credit = 0;
     return absl::OkStatus();
   }
   if (uint64_t{session->credit} + session->leases.size() + command.credit >
       options_.max_credit) {
-    return CloseSession(
+    return CloseOverdrawnSession(
         session,
         WithReason(absl::InvalidArgumentError(absl::StrCat(
                        "credit: ", command.credit, " more would make ",

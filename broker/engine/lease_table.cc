@@ -17,12 +17,12 @@ absl::StatusOr<std::vector<LeaseTable::JournalRow>> LeaseTable::ReadJournal(
       std::string(1, kLeaseRow), RowsEnd(kLeaseRow),
       [&](std::string_view key, std::string_view value) {
         const std::optional<uint64_t> number = NumberOfRow(key);
-        auto leases = DecodeLeaseJournal(value);
-        if (!number.has_value() || !leases.ok()) {
+        auto stored = DecodeLeaseJournal(value);
+        if (!number.has_value() || !stored.ok()) {
           decoded = absl::DataLossError("the store holds a damaged lease row");
           return false;
         }
-        rows.push_back({.number = *number, .leases = *std::move(leases)});
+        rows.push_back({.number = *number, .stored = *std::move(stored)});
         return true;
       });
   if (!scanned.ok()) return scanned;
@@ -32,12 +32,12 @@ absl::StatusOr<std::vector<LeaseTable::JournalRow>> LeaseTable::ReadJournal(
 
 void LeaseTable::Restore(LiveTask* task, Session* session,
                          const StoredLease& lease, uint64_t journal_row,
-                         absl::Time now) {
+                         absl::Time grant_time) {
   task->stored.attempt = lease.attempt;
   task->lease = {.epoch = lease.epoch,
                  .session = session,
                  .journal_row = journal_row,
-                 .grant_time = now};
+                 .grant_time = grant_time};
   Insert(task);
 }
 
@@ -51,6 +51,7 @@ void LeaseTable::FinishRestore(const std::vector<JournalRow>& journal) {
 void LeaseTable::Insert(LiveTask* task) {
   by_epoch_.emplace_hint(by_epoch_.end(), task->lease.epoch, task);
   task->lease.session->leases[task->lease.epoch] = task;
+  task->lease.session->runs_alone = task->stored.suspect;
   ++live_in_row_[task->lease.journal_row];
 }
 
@@ -63,6 +64,7 @@ void LeaseTable::Grant(LiveTask* task, Session* session, absl::Time now) {
                  .grant_time = now};
   Insert(task);
   granted_.push_back(task->lease.epoch);
+  grant_time_ = now;
 }
 
 void LeaseTable::End(LiveTask* task) {
@@ -70,6 +72,7 @@ void LeaseTable::End(LiveTask* task) {
   task->stored.last_epoch = lease.epoch;
   by_epoch_.erase(lease.epoch);
   lease.session->leases.erase(lease.epoch);
+  lease.session->runs_alone = false;
   auto row = live_in_row_.find(lease.journal_row);
   if (--row->second == 0) {
     live_in_row_.erase(row);
@@ -92,19 +95,19 @@ LiveTask* LeaseTable::After(uint64_t epoch) const {
 void LeaseTable::Flush(StoreBatch* batch) {
   batch->Append(deletes_);
   deletes_.Clear();
-  std::vector<StoredLease> leases;
-  leases.reserve(granted_.size());
+  StoredLeases row{.grant_time = grant_time_};
+  row.leases.reserve(granted_.size());
   for (uint64_t epoch : granted_) {
     const LiveTask* task = Find(epoch);
     if (task == nullptr) continue;
-    leases.push_back({.task_key = task->key,
-                      .attempt = task->stored.attempt,
-                      .epoch = epoch,
-                      .session_id = task->lease.session->session_id,
-                      .worker_id = task->lease.session->worker_id});
+    row.leases.push_back({.task_key = task->key,
+                          .attempt = task->stored.attempt,
+                          .epoch = epoch,
+                          .session_id = task->lease.session->session_id,
+                          .worker_id = task->lease.session->worker_id});
   }
-  if (!leases.empty())
-    batch->Put(LeaseRowKey(open_row_), EncodeLeaseJournal(leases));
+  if (!row.leases.empty())
+    batch->Put(LeaseRowKey(open_row_), EncodeLeaseJournal(row));
   granted_.clear();
   open_row_ = 0;
 }

@@ -30,12 +30,12 @@ class LeaseTable {
   // still valid and restores those.
   struct JournalRow {
     uint64_t number = 0;
-    std::vector<StoredLease> leases;
+    StoredLeases stored;
   };
   static absl::StatusOr<std::vector<JournalRow>> ReadJournal(
       const StoreReader& reader);
   void Restore(LiveTask* task, Session* session, const StoredLease& lease,
-               uint64_t journal_row, absl::Time now);
+               uint64_t journal_row, absl::Time grant_time);
   // After the last Restore: rows of `journal` without a valid lease are
   // deleted.
   void FinishRestore(const std::vector<JournalRow>& journal);
@@ -62,6 +62,7 @@ class LeaseTable {
   absl::flat_hash_map<uint64_t, size_t> live_in_row_;
   uint64_t open_row_ = 0;          // of this turn; 0: no lease was granted yet
   std::vector<uint64_t> granted_;  // epochs of this turn
+  absl::Time grant_time_;          // of those
   StoreBatch deletes_;
 };
 

@@ -43,7 +43,7 @@ struct LiveTask {
   ReadyChunk* chunk = nullptr;  // the loaded chunk that lists it; null when it
                                 // is scheduled, or its chunk is not loaded
   uint32_t chunk_index = 0;
-  bool in_window = false;                        // waits in its lane's window
+  bool in_window = false;  // waits in its lane's window, or among its suspects
   absl::Time ready_time = absl::InfinitePast();  // when it became ready, as far
                                                  // as this process knows
   LiveLease lease;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "broker/engine/outcome_size.h"
 #include "broker/storage/key_format.h"
 #include "broker/storage/outbox_reader.h"
 #include "broker/storage/record_codec.h"
@@ -13,7 +14,7 @@
 namespace apium::broker {
 namespace {
 
-// A row is published as one message: with the largest result behind this many
+// A row is published as one message: with the largest outcome behind this many
 // bytes of others, it still fits.
 constexpr size_t kRowBytesMax = 1024 * 1024;
 
@@ -41,7 +42,7 @@ uint64_t Outbox::Add(std::shared_ptr<const Outcome> outcome) {
     turn_.push_back({.position = ++last_});
     last_entry_bytes_ = 0;
   }
-  last_entry_bytes_ += outcome->result.data.size();
+  last_entry_bytes_ += OutcomeBytes(*outcome);
   turn_.back().outcomes.push_back(std::move(outcome));
   return last_;
 }

@@ -41,6 +41,8 @@ struct Queue {
   std::map<LaneRank, std::unique_ptr<Lane>> lanes;
   // Those that have tasks in their window or on disk.
   std::map<LaneRank, Lane*> ready_lanes;
+  // Those that have tasks in memory that are to run alone.
+  std::map<LaneRank, Lane*> suspect_lanes;
   uint64_t ready = 0;  // waiting, in memory or not
   uint64_t scheduled = 0;
   uint64_t leased = 0;

@@ -27,6 +27,14 @@ LaneRank RankOf(const LaneId& id) {
           .type_id = id.type_id};
 }
 
+// Where the task is in a line, or belongs.
+std::deque<LiveTask*>::iterator PlaceIn(std::deque<LiveTask*>& line,
+                                        const LiveTask* task) {
+  return std::lower_bound(
+      line.begin(), line.end(), task,
+      [](const LiveTask* a, const LiveTask* b) { return IsAhead(*a, *b); });
+}
+
 }  // namespace
 
 bool IsAhead(const LiveTask& a, const LiveTask& b) {
@@ -89,7 +97,14 @@ absl::StatusOr<Lane*> ReadyLanes::LaneOf(const LiveTask& task) {
   return LaneAt(queue, type_id, content.priority);
 }
 
+bool ReadyLanes::SuspectsFull(const Lane& lane) const {
+  return !lane.suspects.empty() &&
+         (lane.suspects.size() >= limits_.suspect_window_tasks ||
+          suspect_bytes_ >= limits_.window_bytes);
+}
+
 bool ReadyLanes::HasRoom(const Lane& lane) const {
+  if (SuspectsFull(lane)) return false;
   if (lane.window.empty()) return true;
   return lane.window.size() < limits_.lane_window_tasks &&
          window_bytes_ < limits_.window_bytes;
@@ -131,7 +146,7 @@ absl::Status ReadyLanes::Enqueue(LiveTask* task, absl::Time now) {
   ++chunk->live;
   ++lane->count;
   ++lane->queue->ready;
-  if (chunk->hot) AddToWindow(lane, task);
+  if (chunk->hot) AddToLine(lane, task);
   MarkDirty(lane);
   tasks_->MarkDirty(task);
   return absl::OkStatus();
@@ -144,14 +159,14 @@ absl::Status ReadyLanes::PutBack(LiveTask* task, absl::Time now) {
   task->ready_time = now;
   // A lease that outlived a restart may lie behind the window: then the task is
   // read again in its turn.
-  if (task->chunk != nullptr) AddToWindow(lane, task);
+  if (task->chunk != nullptr) AddToLine(lane, task);
   tasks_->MarkDirty(task);
   return absl::OkStatus();
 }
 
 void ReadyLanes::Take(LiveTask* task) {
   Lane* lane = task->chunk->lane;
-  RemoveFromWindow(task);
+  RemoveFromLine(task);
   --lane->queue->ready;
   ++lane->queue->leased;
 }
@@ -164,7 +179,7 @@ absl::Status ReadyLanes::Leave(LiveTask* task) {
     --lane->queue->ready;
   }
   --lane->count;
-  if (task->in_window) RemoveFromWindow(task);
+  if (task->in_window) RemoveFromLine(task);
   if (task->chunk != nullptr) DropEntry(task);
   // The last rows of an empty lane are void: reading on deletes them.
   if (lane->count == 0 && lane->cold_from != 0) WantRefill(lane);
@@ -184,33 +199,32 @@ void ReadyLanes::DropEntry(LiveTask* task) {
   }
 }
 
-void ReadyLanes::AddToWindow(Lane* lane, LiveTask* task) {
-  if (lane->window.empty()) ++ready_lanes_;
-  if (lane->window.empty() || PlaceOf(lane->window.back()) < PlaceOf(task)) {
-    lane->window.push_back(task);
+void ReadyLanes::AddToLine(Lane* lane, LiveTask* task) {
+  const bool suspect = task->stored.suspect;
+  std::deque<LiveTask*>& line = suspect ? lane->suspects : lane->window;
+  if (line.empty()) ++(suspect ? suspect_lanes_ : ready_lanes_);
+  if (line.empty() || PlaceOf(line.back()) < PlaceOf(task)) {
+    line.push_back(task);
   } else {
-    auto place = std::lower_bound(
-        lane->window.begin(), lane->window.end(), task,
-        [](const LiveTask* a, const LiveTask* b) { return IsAhead(*a, *b); });
-    lane->window.insert(place, task);
+    line.insert(PlaceIn(line, task), task);
   }
   task->in_window = true;
-  window_bytes_ += task->approximate_bytes();
+  (suspect ? suspect_bytes_ : window_bytes_) += task->approximate_bytes();
   UpdateReady(lane);
 }
 
-void ReadyLanes::RemoveFromWindow(LiveTask* task) {
+void ReadyLanes::RemoveFromLine(LiveTask* task) {
   Lane* lane = task->chunk->lane;
-  if (lane->window.front() == task) {
-    lane->window.pop_front();
+  const bool suspect = task->stored.suspect;
+  std::deque<LiveTask*>& line = suspect ? lane->suspects : lane->window;
+  if (line.front() == task) {
+    line.pop_front();
   } else {
-    lane->window.erase(std::lower_bound(
-        lane->window.begin(), lane->window.end(), task,
-        [](const LiveTask* a, const LiveTask* b) { return IsAhead(*a, *b); }));
+    line.erase(PlaceIn(line, task));
   }
   task->in_window = false;
-  window_bytes_ -= task->approximate_bytes();
-  if (lane->window.empty()) --ready_lanes_;
+  (suspect ? suspect_bytes_ : window_bytes_) -= task->approximate_bytes();
+  if (line.empty()) --(suspect ? suspect_lanes_ : ready_lanes_);
   UpdateReady(lane);
   if (lane->cold_from != 0 &&
       lane->window.size() <= limits_.lane_window_tasks / 4)
@@ -218,14 +232,20 @@ void ReadyLanes::RemoveFromWindow(LiveTask* task) {
 }
 
 void ReadyLanes::UpdateReady(Lane* lane) {
-  const bool ready = !lane->window.empty() || lane->cold_from != 0;
-  if (ready == lane->listed_ready) return;
-  lane->listed_ready = ready;
-  if (ready) {
-    lane->queue->ready_lanes[RankOf(lane->id)] = lane;
-  } else {
-    lane->queue->ready_lanes.erase(RankOf(lane->id));
-  }
+  const auto update = [lane](bool listed, bool* was_listed,
+                             std::map<LaneRank, Lane*>* lanes) {
+    if (listed == *was_listed) return;
+    *was_listed = listed;
+    if (listed) {
+      (*lanes)[RankOf(lane->id)] = lane;
+    } else {
+      lanes->erase(RankOf(lane->id));
+    }
+  };
+  update(!lane->window.empty() || lane->cold_from != 0, &lane->listed_ready,
+         &lane->queue->ready_lanes);
+  update(!lane->suspects.empty(), &lane->listed_suspect,
+         &lane->queue->suspect_lanes);
 }
 
 void ReadyLanes::WantRefill(Lane* lane) {
@@ -304,7 +324,7 @@ absl::Status ReadyLanes::LoadChunk(Lane* lane, uint64_t sequence,
       task->ready_time = std::min(
           now, std::max(task->content().create_time, task->content().eta));
     }
-    AddToWindow(lane, task);
+    AddToLine(lane, task);
   }
   if (chunk->live == 0) {
     deletes_.Delete(ReadyRowKey(lane->id, sequence));

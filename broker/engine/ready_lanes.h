@@ -39,20 +39,23 @@ struct ReadyChunk {
 // Ready tasks of one queue, type and priority, first in first out. The head is
 // in memory (the window); what lies behind `cold_from` is only on disk and is
 // read ahead chunk by chunk. A task keeps its place while it is leased, so that
-// one that comes back runs before those that came after it.
+// one that comes back runs before those that came after it. Suspects, which run
+// alone, keep their places in the chunks too, but wait in a line of their own.
 struct Lane {
   LaneId id;
   Queue* queue = nullptr;
   uint64_t count = 0;  // live entries of all chunks: waiting and leased
   uint64_t cold_from =
       0;  // sequence of the first chunk that is not in memory; 0: all are
-  std::deque<LiveTask*> window;  // in order of (sequence, index)
+  std::deque<LiveTask*> window;    // in order of (sequence, index)
+  std::deque<LiveTask*> suspects;  // the same; tasks that run alone wait here
   std::map<uint64_t, std::unique_ptr<ReadyChunk>>
       chunks;  // in memory: loaded, or made by this turn
   std::vector<ReadyChunk*>
       unwritten;  // made by this turn, in order; the last is being filled
   bool dirty = false;
-  bool listed_ready = false;  // in Queue::ready_lanes
+  bool listed_ready = false;    // in Queue::ready_lanes
+  bool listed_suspect = false;  // in Queue::suspect_lanes
   bool refill_wanted = false;
 };
 
@@ -61,6 +64,7 @@ bool IsAhead(const LiveTask& a, const LiveTask& b);
 
 struct ReadyLimits {
   size_t lane_window_tasks = 8192;
+  size_t suspect_window_tasks = 8192;
   size_t window_bytes = 64 * 1024 * 1024;
 };
 
@@ -82,7 +86,7 @@ class ReadyLanes {
   absl::Status Enqueue(LiveTask* task, absl::Time now);
   // A task that was taken waits again, at its old place.
   absl::Status PutBack(LiveTask* task, absl::Time now);
-  // Takes a task out of its window because it is leased. It stays in its lane.
+  // Takes a task out of its line because it is leased. It stays in its lane.
   void Take(LiveTask* task);
   // The task leaves its lane: it ended, or waits for its time. It may wait or
   // be leased.
@@ -99,9 +103,14 @@ class ReadyLanes {
 
   void Flush(StoreBatch* batch);
 
-  size_t window_bytes() const { return window_bytes_; }
+  size_t window_bytes() const { return window_bytes_ + suspect_bytes_; }
   // Lanes that have a task in their window.
   size_t ready_lanes() const { return ready_lanes_; }
+  // Lanes that have suspects in memory.
+  size_t suspect_lanes() const { return suspect_lanes_; }
+  // Whether the lane is to take no further tasks into memory, and to dispatch
+  // no others, before some of its suspects have run.
+  bool SuspectsFull(const Lane& lane) const;
 
  private:
   Lane* LaneAt(Queue* queue, uint32_t type_id, uint8_t priority);
@@ -111,9 +120,10 @@ class ReadyLanes {
   absl::Status RefillLane(Lane* lane, absl::Time now);
   absl::Status LoadChunk(Lane* lane, uint64_t sequence, std::string_view value,
                          absl::Time now);
-  void AddToWindow(Lane* lane, LiveTask* task);
-  void RemoveFromWindow(LiveTask* task);
-  // The window or what is on disk became empty, or no longer is.
+  // The line that the task waits in: the window, or the suspects.
+  void AddToLine(Lane* lane, LiveTask* task);
+  void RemoveFromLine(LiveTask* task);
+  // A line or what is on disk became empty, or no longer is.
   void UpdateReady(Lane* lane);
   void WantRefill(Lane* lane);
   void DropEntry(LiveTask* task);
@@ -126,7 +136,9 @@ class ReadyLanes {
   QueueTable* const queues_;
   Tickets* const tickets_;
   size_t window_bytes_ = 0;
+  size_t suspect_bytes_ = 0;
   size_t ready_lanes_ = 0;
+  size_t suspect_lanes_ = 0;
   uint64_t oldest_open_chunk_ = 0;  // see StartNewChunks
   std::vector<Lane*> dirty_;
   std::vector<Lane*> refills_;

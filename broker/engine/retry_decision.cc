@@ -5,6 +5,14 @@
 #include "common/retry_backoff.h"
 
 namespace apium::broker {
+namespace {
+
+// As documented in apium/v1/task.proto.
+constexpr uint32_t kReturnsAtOnce = 3;
+constexpr absl::Duration kFirstReturnDelay = absl::Milliseconds(100);
+constexpr absl::Duration kReturnDelayMax = absl::Seconds(10);
+
+}  // namespace
 
 std::optional<absl::Duration> DecideRetry(
     const RetryPolicy& policy, const Failure& failure, uint32_t failures,
@@ -21,6 +29,22 @@ std::optional<absl::Duration> DecideRetry(
                        .max = policy.max_delay,
                        .jitter = policy.jitter},
                       static_cast<int>(failures), random);
+}
+
+absl::Time AttemptsEnd(const TaskContent& content) {
+  const absl::Duration limit = content.retry_policy.total_time_limit;
+  if (limit == absl::InfiniteDuration()) return absl::InfiniteFuture();
+  return std::max(content.create_time, content.eta) + limit;
+}
+
+absl::Duration ReturnDelay(uint32_t returns) {
+  if (returns <= kReturnsAtOnce) return absl::ZeroDuration();
+  absl::Duration delay = kFirstReturnDelay;
+  for (uint32_t i = kReturnsAtOnce + 1; i < returns && delay < kReturnDelayMax;
+       ++i) {
+    delay *= 2;
+  }
+  return std::min(delay, kReturnDelayMax);
 }
 
 }  // namespace apium::broker

@@ -18,6 +18,15 @@ std::optional<absl::Duration> DecideRetry(
     const RetryPolicy& policy, const Failure& failure, uint32_t failures,
     std::optional<absl::Duration> asked_delay, absl::BitGenRef random);
 
+// From here on no attempt of the task begins (RetryPolicy.total_time_limit);
+// InfiniteFuture: no limit.
+absl::Time AttemptsEnd(const TaskContent& content);
+
+// How long a task waits that was handed back unharmed, `returns` times with
+// this one: not at all at first, then ever longer. A worker that cannot run
+// what it is given must not keep the broker busy.
+absl::Duration ReturnDelay(uint32_t returns);
+
 }  // namespace apium::broker
 
 #endif  // APIUM_BROKER_ENGINE_RETRY_DECISION_H_

@@ -43,13 +43,16 @@ struct Session {
   std::string hostname;
   uint32_t credit = 0;
   std::map<uint64_t, LiveTask*> leases;  // by epoch
+  bool runs_alone = false;  // its one lease is a suspect's: it gets no other
   absl::Time connect_time;
   absl::Time last_seen;
   absl::Time deadline;  // when it is lost unless it gives a sign of life; as
                         // checked, see SessionTable
 
   bool connected() const { return sink != nullptr; }
-  bool takes_tasks() const { return connected() && !draining && credit > 0; }
+  bool takes_tasks() const {
+    return connected() && !draining && credit > 0 && !runs_alone;
+  }
 };
 
 // All sessions of the shard, and when each is lost. Decides nothing about

@@ -7,6 +7,14 @@
 #include "common/status_macros.h"
 
 namespace apium::broker {
+namespace {
+
+// No outcome to find, and no id to know again.
+bool LeavesNothing(const FinishedTask& row) {
+  return row.outbox_position == 0 && row.keep_until_millis == 0;
+}
+
+}  // namespace
 
 absl::StatusOr<TaskTable::Found> TaskTable::Find(const std::string& key) {
   Found found;
@@ -107,6 +115,19 @@ void TaskTable::Finish(LiveTask* task, std::shared_ptr<const Outcome> outcome,
   MarkDirty(task);
 }
 
+void TaskTable::WriteRow(const LiveTask& task, StoreBatch* batch) {
+  if (task.finished() && LeavesNothing(task.finished_row)) {
+    batch->Delete(TaskRowKey(task.key));
+    return;
+  }
+  if (task.finished()) {
+    EncodeTaskRow(task.finished_row, &scratch_);
+  } else {
+    EncodeTaskRow(task.stored, &scratch_);
+  }
+  batch->Put(TaskRowKey(task.key), scratch_);
+}
+
 void TaskTable::Flush(StoreBatch* batch) {
   // Neighbouring keys make the store's insert cheap; ids that we mint come
   // nearly sorted.
@@ -118,12 +139,7 @@ void TaskTable::Flush(StoreBatch* batch) {
   }
   for (LiveTask* task : touched_) {
     if (task->dirty) {
-      if (task->finished()) {
-        EncodeTaskRow(task->finished_row, &scratch_);
-      } else {
-        EncodeTaskRow(task->stored, &scratch_);
-      }
-      batch->Put(TaskRowKey(task->key), scratch_);
+      WriteRow(*task, batch);
       task->dirty = false;
     }
     task->touched = false;

@@ -55,7 +55,9 @@ class TaskTable {
   LiveTask* Add(std::string key, StoredTask stored);
   // The task changed: its row is written at the end of the turn.
   void MarkDirty(LiveTask* task);
-  // The task ended. It stays until the end of the turn.
+  // The task ended. It stays until the end of the turn; then `row` takes its
+  // place, or nothing does if that says neither where the outcome is nor until
+  // when the id is known.
   void Finish(LiveTask* task, std::shared_ptr<const Outcome> outcome,
               const FinishedTask& row);
 
@@ -68,6 +70,7 @@ class TaskTable {
  private:
   LiveTask* Insert(std::string key, StoredTask stored);
   void Touch(LiveTask* task);
+  void WriteRow(const LiveTask& task, StoreBatch* batch);
 
   const StoreReader* const reader_;
   absl::flat_hash_map<std::string, std::unique_ptr<LiveTask>> tasks_;

@@ -152,7 +152,7 @@ void AddCounters(QueueFamilies* families) {
                 "First deliveries of tasks to workers.",
                 {{{}, Of(&QueueStats::delivered)}});
   families->Add(MetricType::Counter, "apium_tasks_redelivered_total",
-                "Deliveries after the first: retries, returns, lost leases.",
+                "Deliveries after the first: retries, returns, crashes.",
                 {{{}, Of(&QueueStats::redelivered)}});
   families->Add(MetricType::Counter, "apium_tasks_completed_total",
                 "Ends of attempts (retried) and of tasks (the rest).",
@@ -162,8 +162,12 @@ void AddCounters(QueueFamilies* families) {
                  state("cancelled", &QueueStats::cancelled),
                  state("expired", &QueueStats::expired)});
   families->Add(MetricType::Counter, "apium_leases_expired_total",
-                "Leases lost because the worker vanished.",
+                "Leases lost because the worker, or the process that ran the "
+                "task, is gone.",
                 {{{}, Of(&QueueStats::leases_lost)}});
+  families->Add(MetricType::Counter, "apium_tasks_returned_total",
+                "Deliveries that came back unharmed.",
+                {{{}, Of(&QueueStats::returned)}});
   families->Add(MetricType::Counter, "apium_lease_stale_completions_total",
                 "Reports refused because the lease was lost.",
                 {{{}, Of(&QueueStats::stale_reports)}});

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "broker/engine/outcome_size.h"
 #include "broker/outbox/publish_stream.h"
 #include "broker/storage/outbox_reader.h"
 #include "common/log.h"
@@ -17,14 +18,10 @@ namespace {
 // with the shortest wait again.
 constexpr absl::Duration kHealthyStream = absl::Seconds(10);
 
-// Of an outcome's names, times and numbers in memory.
-constexpr size_t kOutcomeOverheadBytes = 512;
-
 size_t EntryBytes(const OutboxEntry& entry) {
   size_t bytes = sizeof(OutboxEntry);
   for (const std::shared_ptr<const Outcome>& outcome : entry.outcomes) {
-    bytes += kOutcomeOverheadBytes + outcome->result.data.size() +
-             outcome->failure.message.size() + outcome->failure.stack.size();
+    bytes += sizeof(Outcome) + OutcomeBytes(*outcome);
   }
   return bytes;
 }

@@ -75,12 +75,6 @@ absl::Status CheckImplemented(const v1::TaskSpec& spec) {
   if (spec.has_unique()) {
     return refuse("spec.unique", "one task per key");
   }
-  if (spec.result_mode() > v1::RESULT_MODE_KEEP) {
-    return refuse("spec.result_mode", "keeping less than the outcome");
-  }
-  if (spec.delivery_mode() > v1::DELIVERY_MODE_AT_LEAST_ONCE) {
-    return refuse("spec.delivery_mode", "running at most once");
-  }
   if (!spec.required_labels().empty()) {
     return refuse("spec.required_labels", "choosing workers by label");
   }

@@ -71,6 +71,67 @@ void HeadersToProto(
   for (const auto& [name, value] : headers) (*proto)[name] = value;
 }
 
+// What a task says of itself besides its events.
+struct Milestones {
+  const google::protobuf::Timestamp* create_time = nullptr;
+  const google::protobuf::Timestamp* lease_time = nullptr;  // null: not leased
+  const google::protobuf::Timestamp* start_time = nullptr;  // null: not started
+  const google::protobuf::Timestamp* finish_time = nullptr;  // null: it lives
+  uint32_t attempt = 0;
+  const std::string* worker_id = nullptr;
+};
+
+// The whole history, from `events` (which are taken) and what is not stored
+// as an event since every task has it.
+void AddHistory(const Milestones& at,
+                google::protobuf::RepeatedPtrField<v1::TaskEvent>* events,
+                v1::Task* task) {
+  const auto add = [task](v1::TaskEventKind kind, v1::TaskState state,
+                          const google::protobuf::Timestamp& time) {
+    v1::TaskEvent* const event = task->add_history();
+    event->set_kind(kind);
+    event->set_state(state);
+    *event->mutable_time() = time;
+    return event;
+  };
+  const auto add_attempt = [&](v1::TaskEventKind kind, v1::TaskState state,
+                               const google::protobuf::Timestamp& time) {
+    v1::TaskEvent* const event = add(kind, state, time);
+    event->set_attempt(at.attempt);
+    event->set_worker_id(*at.worker_id);
+  };
+  // A finished task no longer says whether it had to wait for its ETA.
+  const bool scheduled =
+      task->spec().has_eta() &&
+      (task->spec().eta().seconds() > at.create_time->seconds() ||
+       (task->spec().eta().seconds() == at.create_time->seconds() &&
+        task->spec().eta().nanos() > at.create_time->nanos()));
+  const v1::TaskState first = at.finish_time != nullptr
+                                  ? v1::TASK_STATE_UNSPECIFIED
+                              : scheduled ? v1::TASK_STATE_SCHEDULED
+                                          : v1::TASK_STATE_QUEUED;
+  add(v1::TASK_EVENT_KIND_SUBMITTED, first, *at.create_time);
+  bool current = false;  // the last attempt's beginning is told
+  const auto begin_attempt = [&] {
+    if (std::exchange(current, true) || at.lease_time == nullptr) return;
+    add_attempt(v1::TASK_EVENT_KIND_LEASED, v1::TASK_STATE_LEASED,
+                *at.lease_time);
+    if (at.start_time == nullptr) return;
+    add_attempt(v1::TASK_EVENT_KIND_STARTED, v1::TASK_STATE_STARTED,
+                *at.start_time);
+  };
+  for (v1::TaskEvent& event : *events) {
+    if (event.attempt() == at.attempt && at.attempt != 0) begin_attempt();
+    *task->add_history() = std::move(event);
+  }
+  begin_attempt();
+  if (at.finish_time == nullptr) return;
+  v1::TaskEvent* const end =
+      add(v1::TASK_EVENT_KIND_ENDED, task->state(), *at.finish_time);
+  end->set_attempt(at.attempt);
+  end->set_worker_id(*at.worker_id);
+}
+
 }  // namespace
 
 void PayloadToProto(const Payload& payload, View view, v1::Payload* proto) {
@@ -185,11 +246,48 @@ void FinishedTaskToProto(v1::TaskOutcome&& outcome, View view,
   if (outcome.has_start_time()) {
     *proto->mutable_start_time() = outcome.start_time();
   }
-  if (view == View::kBasic && outcome.has_result()) {
-    outcome.mutable_result()->clear_data();
+  if (view == View::kBasic) {
+    if (outcome.has_result()) outcome.mutable_result()->clear_data();
+    outcome.clear_headers();
+    outcome.clear_events();
+    if (outcome.has_details()) outcome.mutable_details()->clear_data();
+  } else {
+    google::protobuf::RepeatedPtrField<v1::TaskEvent> events = outcome.events();
+    AddHistory({.create_time = &outcome.create_time(),
+                .lease_time =
+                    outcome.has_lease_time() ? &outcome.lease_time() : nullptr,
+                .start_time =
+                    outcome.has_start_time() ? &outcome.start_time() : nullptr,
+                .finish_time = &outcome.finish_time(),
+                .attempt = outcome.attempt(),
+                .worker_id = &outcome.worker_id()},
+               &events, proto);
+    proto->set_dropped_events(outcome.dropped_events());
   }
   *proto->mutable_outcome() = std::move(outcome);
 }
+
+namespace {
+
+void LiveHistoryToProto(const TaskSnapshot& snapshot, v1::Task* proto) {
+  google::protobuf::RepeatedPtrField<v1::TaskEvent> events;
+  for (const TaskEvent& event : snapshot.history.events) {
+    EventToProto(event, events.Add());
+  }
+  google::protobuf::Timestamp lease_time;
+  const bool leased = snapshot.lease_time != absl::InfinitePast();
+  if (leased) TimeToProto(snapshot.lease_time, &lease_time);
+  AddHistory(
+      {.create_time = &proto->create_time(),
+       .lease_time = leased ? &lease_time : nullptr,
+       .start_time = proto->has_start_time() ? &proto->start_time() : nullptr,
+       .attempt = snapshot.attempt,
+       .worker_id = &proto->worker_id()},
+      &events, proto);
+  proto->set_dropped_events(snapshot.history.dropped);
+}
+
+}  // namespace
 
 void SnapshotToProto(const TaskSnapshot& snapshot, View view, v1::Task* proto) {
   if (snapshot.outcome != nullptr) {
@@ -233,6 +331,7 @@ void SnapshotToProto(const TaskSnapshot& snapshot, View view, v1::Task* proto) {
   }
   proto->set_suspect(snapshot.suspect);
   proto->set_chunks(snapshot.chunks);
+  if (view == View::kFull) LiveHistoryToProto(snapshot, proto);
 }
 
 void ChunkToProto(TaskChunk&& chunk, v1::TaskChunk* proto) {

@@ -111,7 +111,7 @@ std::optional<TimerId> TimerOfRow(std::string_view row_key) {
   if (row_key.size() < 11 || row_key.front() != kTimerRow) return std::nullopt;
   const auto kind = static_cast<TimerKind>(row_key[9]);
   if (kind != TimerKind::kReady && kind != TimerKind::kExpiry &&
-      kind != TimerKind::kChunks) {
+      kind != TimerKind::kTotalTime && kind != TimerKind::kChunks) {
     return std::nullopt;
   }
   return TimerId{.due_millis = static_cast<int64_t>(

@@ -43,9 +43,10 @@ namespace apium::broker {
 
 // Which of a task's possible timers a row is.
 enum class TimerKind : uint8_t {
-  kReady = 1,   // the ETA or a back-off ends
-  kExpiry = 2,  // the task expires
-  kChunks = 8,  // its chunks are deleted; the task ended long ago
+  kReady = 1,      // the ETA or a back-off ends
+  kExpiry = 2,     // the task expires
+  kTotalTime = 3,  // no further attempt may begin
+  kChunks = 8,     // its chunks are deleted; the task ended long ago
 };
 
 inline constexpr char kTaskRow = 'T';

@@ -441,9 +441,10 @@ absl::StatusOr<LanePosition> DecodeLane(std::string_view value) {
                       .head_sequence = record.head_sequence()};
 }
 
-std::string EncodeLeaseJournal(const std::vector<StoredLease>& leases) {
+std::string EncodeLeaseJournal(const StoredLeases& row) {
   pb::LeaseJournalRecord record;
-  for (const StoredLease& lease : leases) {
+  record.set_grant_nanos(NanosFrom(row.grant_time));
+  for (const StoredLease& lease : row.leases) {
     pb::LeaseRecord* entry = record.add_leases();
     entry->set_task_key(lease.task_key);
     entry->set_attempt(lease.attempt);
@@ -454,20 +455,19 @@ std::string EncodeLeaseJournal(const std::vector<StoredLease>& leases) {
   return record.SerializeAsString();
 }
 
-absl::StatusOr<std::vector<StoredLease>> DecodeLeaseJournal(
-    std::string_view value) {
+absl::StatusOr<StoredLeases> DecodeLeaseJournal(std::string_view value) {
   pb::LeaseJournalRecord record;
   if (!Parse(value, &record)) return Damaged("lease");
-  std::vector<StoredLease> leases;
-  leases.reserve(record.leases_size());
+  StoredLeases row{.grant_time = absl::FromUnixNanos(record.grant_nanos())};
+  row.leases.reserve(record.leases_size());
   for (pb::LeaseRecord& entry : *record.mutable_leases()) {
-    leases.push_back({.task_key = std::move(*entry.mutable_task_key()),
-                      .attempt = entry.attempt(),
-                      .epoch = entry.epoch(),
-                      .session_id = std::move(*entry.mutable_session_id()),
-                      .worker_id = std::move(*entry.mutable_worker_id())});
+    row.leases.push_back({.task_key = std::move(*entry.mutable_task_key()),
+                          .attempt = entry.attempt(),
+                          .epoch = entry.epoch(),
+                          .session_id = std::move(*entry.mutable_session_id()),
+                          .worker_id = std::move(*entry.mutable_worker_id())});
   }
-  return leases;
+  return row;
 }
 
 std::string EncodeOutboxRow(

@@ -50,7 +50,7 @@ struct FinishedTask {
   TaskState state = TaskState::kSucceeded;
   int64_t keep_until_millis =
       0;  // then the id is forgotten, once the outcome is confirmed
-  uint64_t outbox_position = 0;
+  uint64_t outbox_position = 0;  // 0: the outcome was not to be kept
   absl::Time create_time;
   Fingerprint fingerprint;
 };
@@ -83,9 +83,12 @@ struct StoredLease {
   std::string session_id;
   std::string worker_id;
 };
-std::string EncodeLeaseJournal(const std::vector<StoredLease>& leases);
-absl::StatusOr<std::vector<StoredLease>> DecodeLeaseJournal(
-    std::string_view value);
+struct StoredLeases {
+  absl::Time grant_time;  // of all
+  std::vector<StoredLease> leases;
+};
+std::string EncodeLeaseJournal(const StoredLeases& row);
+absl::StatusOr<StoredLeases> DecodeLeaseJournal(std::string_view value);
 
 std::string EncodeOutboxRow(
     const std::vector<std::shared_ptr<const Outcome>>& outcomes);

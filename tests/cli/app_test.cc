@@ -101,6 +101,23 @@ TEST_F(AppTest, SubmitCarriesEveryOption) {
   EXPECT_EQ(spec.payload().data(), "text");
 }
 
+TEST_F(AppTest, SubmitCarriesLimitsAndModes) {
+  const Ran ran =
+      Run({"task", "submit", "t", "--max-crashes", "2", "--max-returns", "7",
+           "--total-time-limit", "5m", "--delivery-mode", "at-most-once",
+           "--result-mode", "keep-failures"});
+  EXPECT_EQ(ran.exit_code, kExitOk) << ran.err;
+  const v1::TaskSpec spec = OnlySpec();
+  EXPECT_EQ(spec.retry_policy().max_crashes(), 2u);
+  EXPECT_EQ(spec.retry_policy().max_returns(), 7u);
+  EXPECT_EQ(spec.retry_policy().total_time_limit().seconds(), 300);
+  EXPECT_EQ(spec.delivery_mode(), v1::DELIVERY_MODE_AT_MOST_ONCE);
+  EXPECT_EQ(spec.result_mode(), v1::RESULT_MODE_KEEP_FAILURES);
+  const Ran wrong = Run({"task", "submit", "t", "--result-mode", "some"});
+  EXPECT_EQ(wrong.exit_code, kExitUsage);
+  EXPECT_THAT(wrong.err, HasSubstr("--result-mode"));
+}
+
 TEST_F(AppTest, SubmitTakesAnEtaOrADelayButNotBoth) {
   EXPECT_EQ(
       Run({"task", "submit", "t", "--eta", "2030-01-01T00:00:00Z"}).exit_code,

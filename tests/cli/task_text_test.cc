@@ -99,6 +99,53 @@ TEST_F(TaskTextTest, DetailsOfAFailedTaskShowTheFailure) {
             "Failure:   it was wrong\n");
 }
 
+TEST_F(TaskTextTest, DetailsTellTheHistory) {
+  v1::Task task = Task("a", v1::TASK_STATE_QUEUED);
+  task.clear_create_time();
+  task.set_failures(1);
+  task.set_crashes(1);
+  task.set_returns(2);
+  task.set_suspect(true);
+  task.set_dropped_events(3);
+  const auto add = [&](v1::TaskEventKind kind, v1::TaskState state,
+                       uint32_t attempt, const char* worker) {
+    v1::TaskEvent* event = task.add_history();
+    event->set_kind(kind);
+    event->set_state(state);
+    event->mutable_time()->set_seconds(1'700'000'000 + attempt);
+    event->set_attempt(attempt);
+    event->set_worker_id(worker);
+    return event;
+  };
+  add(v1::TASK_EVENT_KIND_SUBMITTED, v1::TASK_STATE_QUEUED, 0, "");
+  v1::TaskEvent* retried =
+      add(v1::TASK_EVENT_KIND_RETRIED, v1::TASK_STATE_SCHEDULED, 1, "w1");
+  retried->mutable_failure()->set_type("ValueError");
+  retried->mutable_failure()->set_message("it was wrong");
+  add(v1::TASK_EVENT_KIND_CRASHED, v1::TASK_STATE_QUEUED, 2, "w2")
+      ->set_detail("the worker was lost");
+  PrintTaskDetails(task, Plain());
+  EXPECT_EQ(
+      out_.str(),
+      "ID:        a\n"
+      "Type:      mail.send\n"
+      "Queue:     mail\n"
+      "State:     QUEUED\n"
+      "Priority:  100\n"
+      "Failures:  1\n"
+      "Crashes:   1\n"
+      "Returns:   2\n"
+      "Suspect:   runs alone after a crash\n"
+      "History:\n"
+      "(3 older events are no longer kept)\n"
+      "TIME                      EVENT      ATTEMPT  WORKER  STATE      WHY\n"
+      "2023-11-14T22:13:20.000Z  submitted        -  -       QUEUED     -\n"
+      "2023-11-14T22:13:21.000Z  retried          1  w1      SCHEDULED  "
+      "ValueError: it was wrong\n"
+      "2023-11-14T22:13:22.000Z  crashed          2  w2      QUEUED     the "
+      "worker was lost\n");
+}
+
 TEST_F(TaskTextTest, PayloadsThatAreNoTextAreDescribed) {
   v1::Payload payload;
   payload.set_data("\xff\xd8\xff");

@@ -31,10 +31,15 @@ TEST(SubmitOptionsTest, EveryFieldArrives) {
                 .multiplier = 1.5,
                 .delay_max = absl::Minutes(1),
                 .jitter = 0.0,
-                .non_retryable_types = {"ValueError"}},
+                .non_retryable_types = {"ValueError"},
+                .crashes_max = 2,
+                .returns_max = 7,
+                .total_time_limit = absl::Minutes(5)},
       .result_ttl = absl::Hours(2),
       .soft_time_limit = absl::Seconds(30),
       .headers = {{"traceparent", "00-1"}},
+      .result_mode = v1::RESULT_MODE_KEEP_FAILURES,
+      .delivery_mode = v1::DELIVERY_MODE_AT_MOST_ONCE,
       .batch_id = "letters",
   };
   options.payload.set_data("x");
@@ -44,8 +49,11 @@ TEST(SubmitOptionsTest, EveryFieldArrives) {
       R"(headers { key: "traceparent" value: "00-1" } queue: "mail" priority: 0 )"
       R"(delay { seconds: 1 nanos: 500000000 } expire_after { seconds: 3600 } )"
       R"(retry_policy { max_attempts: 3 initial_delay { seconds: 2 } multiplier: 1.5 )"
-      R"(max_delay { seconds: 60 } jitter: 0 non_retryable_types: "ValueError" } )"
-      R"(result_ttl { seconds: 7200 } soft_time_limit { seconds: 30 } batch_id: "letters" )");
+      R"(max_delay { seconds: 60 } jitter: 0 non_retryable_types: "ValueError" )"
+      R"(max_crashes: 2 max_returns: 7 total_time_limit { seconds: 300 } } )"
+      R"(result_ttl { seconds: 7200 } soft_time_limit { seconds: 30 } )"
+      R"(result_mode: RESULT_MODE_KEEP_FAILURES )"
+      R"(delivery_mode: DELIVERY_MODE_AT_MOST_ONCE batch_id: "letters" )");
 }
 
 TEST(SubmitOptionsTest, TimesArrive) {

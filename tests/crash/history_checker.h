@@ -36,7 +36,7 @@ enum class Rule {
   kStaleOutcome,
   // A terminal state without its cause: CANCELLED without a cancel, and so on.
   kUnexplainedState,
-  // More executions, failures or lost leases than the task's policy allows, or
+  // More executions, failures or crashes than the task's policy allows, or
   // than the outcome counts.
   kMiscounted,
   // Started before its ETA.

@@ -404,7 +404,7 @@ TEST_F(HistoryCheckerTest, LostLeasesEndATaskOnlyAtTheirLimit) {
   v1::TaskOutcome outcome = Failed("a", 1, 1, 4);
   outcome.set_failures(0);
   outcome.set_crashes(1);
-  outcome.mutable_failure()->set_type("apium.LeaseLost");
+  outcome.mutable_failure()->set_type("apium.WorkerLost");
   Publish(outcome);
   EXPECT_THAT(BrokenRules(), ElementsAre(Rule::kUnexplainedState));
 }

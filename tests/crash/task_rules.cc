@@ -14,10 +14,10 @@ using ::google::protobuf::util::MessageDifferencer;
 
 // Defaults of RetryPolicy (apium/v1/task.proto).
 constexpr uint32_t kMaxAttempts = 4;
-constexpr uint32_t kMaxLostLeases = 10;
+constexpr uint32_t kMaxCrashes = 5;
 
 // The failure of a task whose workers vanished too often.
-constexpr std::string_view kLeaseLostType = "apium.LeaseLost";
+constexpr std::string_view kWorkerLostType = "apium.WorkerLost";
 
 bool IsFinal(v1::TaskState state) { return state >= v1::TASK_STATE_SUCCEEDED; }
 
@@ -203,7 +203,7 @@ uint32_t TaskRules::max_attempts() const {
 
 uint32_t TaskRules::max_crashes() const {
   const uint32_t asked = spec_->retry_policy().max_crashes();
-  return asked == 0 ? kMaxLostLeases : asked;
+  return asked == 0 ? kMaxCrashes : asked;
 }
 
 absl::Time TaskRules::Expiry(const v1::TaskOutcome& outcome) const {
@@ -234,11 +234,11 @@ void TaskRules::CheckState(const v1::TaskOutcome& outcome) {
 
 void TaskRules::CheckFailed(const v1::TaskOutcome& outcome) {
   const v1::Failure& failure = outcome.failure();
-  if (failure.type() == kLeaseLostType) {
+  if (failure.type() == kWorkerLostType) {
     if (outcome.crashes() == max_crashes()) return;
     return report_(Rule::kUnexplainedState,
                    StrCat("it failed after ", outcome.crashes(),
-                          " lost leases; its limit is ", max_crashes()));
+                          " crashes; its limit is ", max_crashes()));
   }
   if (!failure.type().starts_with(options_.observed_type_prefix)) {
     return report_(Rule::kUnexplainedState,
@@ -303,7 +303,7 @@ void TaskRules::CheckSource(const v1::TaskOutcome& outcome) {
   }
   const bool succeeded = outcome.state() == v1::TASK_STATE_SUCCEEDED;
   const bool failed = outcome.state() == v1::TASK_STATE_FAILED &&
-                      outcome.failure().type() != kLeaseLostType;
+                      outcome.failure().type() != kWorkerLostType;
   // Whatever else ends a task, does so without a handler's word.
   if (!succeeded && !failed) return;
   if (source == nullptr) {
@@ -337,7 +337,7 @@ void TaskRules::CheckCounts(const v1::TaskOutcome& outcome) {
     miscounted("more failures than its limit of ", max_attempts());
   }
   if (outcome.crashes() > max_crashes()) {
-    miscounted("more lost leases than its limit of ", max_crashes());
+    miscounted("more crashes than its limit of ", max_crashes());
   }
   if (outcome.failures() > failed) {
     miscounted("only ", failed, " executions failed");

@@ -205,7 +205,6 @@ class BadInputTest(PlatformCase):
             ("hard_time_limit", {"seconds": 1}),
             ("fairness_key", "tenant"),
             ("ordering_key", "customer"),
-            ("unique_key", "nightly"),
             ("required_labels", {"gpu": "yes"}),
             ("parent_task_ids", ["parent"]),
         ):

@@ -140,19 +140,24 @@ EngineHistory::EngineHistory(uint64_t seed, const HistoryOptions& options)
     Log(text);
     ++counts_.turns;
     for (const AddressedPush& push : effects.pushes) {
-      counts_.deliveries += std::holds_alternative<Delivery>(push.push.body);
+      if (const auto* delivery = std::get_if<Delivery>(&push.push.body)) {
+        ++counts_.deliveries;
+        counts_.redelivered_after_crash += delivery->crashes > 0;
+      }
       if (const auto* ack = std::get_if<OutcomeAcknowledged>(&push.push.body)) {
         counts_.lies += believed_epochs_.count(ack->epoch);
-      } else if (const auto* refused =
-                     std::get_if<ReportRefused>(&push.push.body)) {
-        counts_.lies += believed_epochs_.count(refused->epoch);
       }
     }
     // A lie that did not get through in its turn never did.
     believed_epochs_.clear();
     for (const OutboxEntry& entry : effects.outbox) {
       counts_.outcomes += entry.outcomes.size();
+      for (const auto& outcome : entry.outcomes) {
+        ++counts_.failures[outcome->failure.type];
+      }
     }
+    counts_.outcomes += effects.unpublished.size();
+    counts_.unpublished += effects.unpublished.size();
     model_.Turn(driver_.now(), model_commands_, effects, !driver_.wants_turn());
   });
 }
@@ -250,10 +255,20 @@ void EngineHistory::AddSubmit() {
   RetryPolicy& policy = content->retry_policy;
   policy.jitter = 0;
   policy.max_attempts = static_cast<uint32_t>(1 + Below(3));
-  policy.max_crashes = static_cast<uint32_t>(1 + Below(3));
+  policy.max_crashes = static_cast<uint32_t>(1 + Below(4));
   policy.initial_delay = absl::Seconds(Below(3));
   policy.max_delay = absl::Seconds(3);
   policy.non_retryable_types = {"Final"};
+  if (Chance(30)) policy.max_returns = static_cast<uint32_t>(1 + Below(6));
+  if (Chance(15)) {
+    policy.total_time_limit = absl::Microseconds(1 + Below(9'000'000));
+    moments_.push_back(driver_.now() + policy.total_time_limit);
+  }
+  if (Chance(20)) {
+    content->result_mode =
+        Chance(50) ? ResultMode::kIgnore : ResultMode::kKeepFailures;
+  }
+  if (Chance(15)) content->delivery_mode = DeliveryMode::kAtMostOnce;
   SubmitCommand submit = {.reply = NewCall(), .report_outcome = Chance(20)};
   if (Chance(25)) {
     submit.delay = absl::Milliseconds(Below(8000));
@@ -432,10 +447,13 @@ void EngineHistory::Disconnect(Worker* worker) {
 ExecutionReport EngineHistory::RandomOutcome(Worker* worker,
                                              const LeaseName& lease) {
   using Kind = ExecutionReport::Kind;
-  constexpr Kind kKinds[] = {Kind::kSucceeded, Kind::kSucceeded, Kind::kFailed,
-                             Kind::kFailed,    Kind::kReturned,  Kind::kRetry,
-                             Kind::kCancelled};
-  ExecutionReport report = {.lease = lease, .kind = kKinds[Below(7)]};
+  constexpr Kind kKinds[] = {
+      Kind::kSucceeded, Kind::kSucceeded, Kind::kFailed,
+      Kind::kFailed,    Kind::kReturned,  Kind::kReturned,
+      Kind::kRetry,     Kind::kCrashed,   Kind::kCancelled};
+  ExecutionReport report = {.lease = lease, .kind = kKinds[Below(9)]};
+  if (Chance(30)) report.start_time = driver_.now();
+  if (Chance(20)) report.return_delay = absl::Milliseconds(Below(3000));
   report.failure = {.type = Chance(10) ? "Final" : "Boom",
                     .non_retryable = Chance(10)};
   report.retry_delay = absl::Milliseconds(Below(3000));

@@ -61,6 +61,9 @@ class EngineHistory {
     size_t restarts = 0;
     size_t lost_turns = 0;
     size_t refusals = 0;
+    size_t redelivered_after_crash = 0;
+    size_t unpublished = 0;
+    std::map<std::string, size_t> failures;  // outcomes by type
     size_t lies = 0;  // by the disk or the worker, see HistoryOptions
   };
   const Counts& counts() const { return counts_; }

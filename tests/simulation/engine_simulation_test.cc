@@ -71,6 +71,11 @@ TEST(EngineSimulationSelfTest, HistoriesAreEventful) {
     total.lost_turns += history.counts().lost_turns;
     total.refusals += history.counts().refusals;
     total.callbacks += history.counts().callbacks;
+    total.redelivered_after_crash += history.counts().redelivered_after_crash;
+    total.unpublished += history.counts().unpublished;
+    for (const auto& [type, count] : history.counts().failures) {
+      total.failures[type] += count;
+    }
   }
   EXPECT_GT(total.tasks, 200 * 8u);
   EXPECT_GT(total.deliveries, 200 * 8u);
@@ -80,6 +85,12 @@ TEST(EngineSimulationSelfTest, HistoriesAreEventful) {
   EXPECT_GT(total.lost_turns, 50u);
   EXPECT_GT(total.refusals, 100u);
   EXPECT_GT(total.callbacks, 200u);
+  EXPECT_GT(total.redelivered_after_crash, 100u);
+  EXPECT_GT(total.unpublished, 100u);
+  for (const char* type : {"apium.WorkerLost", "apium.TooManyReturns",
+                           "apium.TotalTimeLimit", "apium.AtMostOnce"}) {
+    EXPECT_GT(total.failures[type], 10u) << type;
+  }
 }
 
 // The checker bites: a disk that forgets what it acknowledged is found out.

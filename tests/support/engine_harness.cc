@@ -120,6 +120,9 @@ std::string EngineHarness::Submit(std::string_view id,
   content->batch_id = options.batch_id;
   if (options.unique.has_value())
     content->unique = std::make_shared<Unique>(*options.unique);
+  content->result_mode = options.result_mode;
+  content->delivery_mode = options.delivery_mode;
+  content->headers = options.headers;
   if (options.eta.has_value()) content->eta = now() + *options.eta;
   content->fingerprint = FingerprintOf(*content, options);
   std::shared_ptr<const RequestIdentity> request;
@@ -160,6 +163,16 @@ int EngineHarness::Wait(std::string_view id, absl::Duration timeout) {
   return Send(WaitTaskCommand{.namespace_name = "default",
                               .task_id = std::string(id),
                               .deadline = now() + timeout});
+}
+
+std::string EngineHarness::Events(std::string_view id) {
+  const TaskSnapshot task = Task(id);
+  const TaskHistory& history =
+      task.outcome == nullptr ? task.history : task.outcome->history;
+  return absl::StrJoin(
+      history.events, " ", [](std::string* out, const TaskEvent& event) {
+        absl::StrAppend(out, EventName(event.kind), "#", event.attempt);
+      });
 }
 
 int EngineHarness::Watch(std::string_view id) {
@@ -322,6 +335,30 @@ std::string EngineHarness::Return(const std::string& worker,
   return ReportOutcome(worker, {.lease = Lease(worker, id),
                                 .kind = ExecutionReport::Kind::kReturned,
                                 .reason = "not now"});
+}
+
+std::string EngineHarness::ReturnFor(const std::string& worker,
+                                     const std::string& id,
+                                     absl::Duration delay) {
+  return ReportOutcome(worker, {.lease = Lease(worker, id),
+                                .kind = ExecutionReport::Kind::kReturned,
+                                .reason = "not now",
+                                .return_delay = delay});
+}
+
+std::string EngineHarness::Crash(const std::string& worker,
+                                 const std::string& id,
+                                 const std::string& message) {
+  return ReportOutcome(worker,
+                       {.lease = Lease(worker, id),
+                        .kind = ExecutionReport::Kind::kCrashed,
+                        .start_time = now(),
+                        .failure = {.type = "Signal", .message = message}});
+}
+
+void EngineHarness::Lose(const std::string& worker) {
+  Disconnect(worker);
+  Advance(EngineOptions().reattach_grace);
 }
 
 std::string EngineHarness::ObeyCancel(const std::string& worker,

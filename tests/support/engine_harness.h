@@ -38,6 +38,9 @@ struct SubmitOptions {
   std::string batch_id;
   std::optional<Unique> unique;
   std::string request_id;
+  ResultMode result_mode = ResultMode::kKeep;
+  DeliveryMode delivery_mode = DeliveryMode::kAtLeastOnce;
+  std::vector<std::pair<std::string, std::string>> headers;
 };
 
 struct WorkerOptions {
@@ -83,6 +86,8 @@ class EngineHarness {
   // asked.
   std::string State(std::string_view id);
   TaskSnapshot Task(std::string_view id);
+  // What happened to the task, as "RETRIED#1 CRASHED#2" (event#attempt).
+  std::string Events(std::string_view id);
   // Calls that are answered later. Give the number to Answers or Forget.
   int Wait(std::string_view id,
            absl::Duration timeout = absl::InfiniteDuration());
@@ -123,10 +128,18 @@ class EngineHarness {
   std::string Retry(const std::string& worker, const std::string& id,
                     absl::Duration delay);
   std::string Return(const std::string& worker, const std::string& id);
+  // Handed back with a delay of the worker's own.
+  std::string ReturnFor(const std::string& worker, const std::string& id,
+                        absl::Duration delay);
+  // The process that ran the task died; the worker lives.
+  std::string Crash(const std::string& worker, const std::string& id,
+                    const std::string& message = "killed by signal 11");
   std::string ObeyCancel(const std::string& worker, const std::string& id);
   std::string ReportProgress(const std::string& worker, const std::string& id,
                              const Progress& progress);
   std::string Report(const std::string& worker, WorkerReportCommand report);
+  // The worker's machine is gone: its session ends with the grace period.
+  void Lose(const std::string& worker);
   // Last delivery of the task to this worker.
   LeaseName Lease(const std::string& worker, const std::string& id);
   // The worker says that it takes no more.

@@ -157,7 +157,7 @@ std::string OpenText(const OpenSessionCommand& command) {
 
 std::string ReportText(const WorkerReportCommand& command) {
   static const char* const kKinds[] = {"succeeded", "failed", "cancelled",
-                                       "returned", "retry"};
+                                       "returned",  "retry",  "crashed"};
   std::string text = absl::StrCat("report credit=", command.credit,
                                   command.draining ? " draining" : "");
   for (const StartedReport& report : command.started) {
@@ -184,8 +184,8 @@ std::string PushText(const WorkerPush& push) {
             return absl::StrCat(
                 "delivery ", delivery.content->task_id,
                 " attempt=", delivery.attempt, " epoch=", delivery.epoch,
-                " failures=", delivery.failures, " chunks=", delivery.chunks,
-                DetailsText(delivery.details));
+                " failures=", delivery.failures, " crashes=", delivery.crashes,
+                " chunks=", delivery.chunks, DetailsText(delivery.details));
           },
           [](const OutcomeAcknowledged& ack) {
             return absl::StrCat("ack ", ack.epoch);
@@ -285,6 +285,32 @@ const char* StateName(TaskState state) {
 const char* BatchEventName(BatchEvent event) {
   static const char* const kNames[] = {"first_failure", "success", "complete"};
   return kNames[static_cast<int>(event) - 1];
+}
+
+const char* EventName(TaskEventKind kind) {
+  switch (kind) {
+    case TaskEventKind::kSubmitted:
+      return "SUBMITTED";
+    case TaskEventKind::kLeased:
+      return "LEASED";
+    case TaskEventKind::kStarted:
+      return "STARTED";
+    case TaskEventKind::kRetried:
+      return "RETRIED";
+    case TaskEventKind::kCrashed:
+      return "CRASHED";
+    case TaskEventKind::kReturned:
+      return "RETURNED";
+    case TaskEventKind::kCancelRequested:
+      return "CANCEL_REQUESTED";
+    case TaskEventKind::kUpdated:
+      return "UPDATED";
+    case TaskEventKind::kUnblocked:
+      return "UNBLOCKED";
+    case TaskEventKind::kEnded:
+      return "ENDED";
+  }
+  return "?";
 }
 
 std::string ReplyText(const Reply& reply) {
@@ -499,6 +525,9 @@ std::string EffectsText(const Effects& effects) {
     for (const auto& outcome : entry.outcomes) {
       absl::StrAppend(&text, "  ", OutcomeText(*outcome), "\n");
     }
+  }
+  for (const auto& outcome : effects.unpublished) {
+    absl::StrAppend(&text, "not kept ", OutcomeText(*outcome), "\n");
   }
   return text;
 }

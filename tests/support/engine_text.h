@@ -16,6 +16,7 @@ namespace apium::broker {
 std::string StatusText(const absl::Status& status);
 
 // "QUEUED".
+const char* EventName(TaskEventKind kind);
 const char* StateName(TaskState state);
 
 // A submit: "OK" or the error. A task: its state, "FINISHED" or "UNKNOWN"

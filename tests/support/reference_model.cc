@@ -17,14 +17,6 @@ int64_t CeilMillis(absl::Time time) {
   return absl::FromUnixMillis(millis) < time ? millis + 1 : millis;
 }
 
-absl::Duration Backoff(const RetryPolicy& policy, uint32_t failures) {
-  absl::Duration delay = policy.initial_delay;
-  for (uint32_t i = 1; i < failures && delay < policy.max_delay; ++i) {
-    delay *= policy.multiplier;
-  }
-  return std::min(delay, policy.max_delay);
-}
-
 const char kLeaseLost[] = "FAILED_PRECONDITION/LEASE_LOST";
 const char kQueueNotFound[] = "NOT_FOUND/QUEUE_NOT_FOUND";
 
@@ -114,11 +106,11 @@ void ReferenceModel::RunTimers() {
   std::vector<Timer> due;
   for (const auto& [id, task] : tasks_) {
     if (!task.waiting()) continue;
-    if (task.content->expire_time != absl::InfiniteFuture() &&
-        CeilMillis(task.content->expire_time) <= now_millis) {
+    const absl::Time late =
+        std::min(task.content->expire_time, AttemptsEnd(task));
+    if (late != absl::InfiniteFuture() && CeilMillis(late) <= now_millis) {
       // One that is to be purged may end either way.
-      if (!WasPurged(id))
-        due.push_back({CeilMillis(task.content->expire_time), true, id});
+      if (!WasPurged(id)) due.push_back({CeilMillis(late), true, id});
     } else if (task.state == TaskState::kScheduled &&
                task.due_millis <= now_millis) {
       due.push_back({task.due_millis, false, id});
@@ -128,7 +120,7 @@ void ReferenceModel::RunTimers() {
   int64_t last_due = -1;
   for (const auto& [millis, expiry, id] : due) {
     if (expiry) {
-      Finish(id, TaskState::kExpired, "");
+      EndLate(id);
       continue;
     }
     Task& task = tasks_[id];
@@ -280,19 +272,24 @@ void ReferenceModel::Schedule(Task* task, absl::Time due) {
 void ReferenceModel::Finish(const std::string& id, TaskState state,
                             const std::string& failure_type) {
   Task& task = tasks_[id];
-  record_.expected_outcomes.insert(
-      ModelOutcomeText({.task_id = id,
-                        .state = state,
-                        .failure = {.type = failure_type},
-                        .attempt = task.attempt,
-                        .failures = task.failures,
-                        .crashes = task.crashes}));
+  Outcome outcome = {.task_id = id,
+                     .state = state,
+                     .failure = {.type = failure_type},
+                     .attempt = task.attempt,
+                     .failures = task.failures,
+                     .crashes = task.crashes,
+                     .returns = task.returns,
+                     .result_mode = task.content->result_mode};
+  const bool kept = Keeps(*task.content, state);
+  record_.expected_outcomes.insert(absl::StrCat(ModelOutcomeText(outcome),
+                                                " events=", task.events,
+                                                kept ? "" : " not", " kept"));
   LeaveBatch(*task.content, state);
   if (task.leased()) EndLease(&task);
   task.state = state;
   task.finish_time = now_;
   task.finish_turn = turn_;
-  task.outbox_position = last_position_ + 1;
+  task.outbox_position = kept ? last_position_ + 1 : 0;
   for (size_t i = 0; i < waiters_.size();) {
     if (waiters_[i].task_id != id) {
       ++i;
@@ -322,7 +319,8 @@ std::string ReferenceModel::TaskText(const Task& task) const {
       StateName(task.state), " attempt=", task.attempt,
       " failures=", task.failures, " lost=", task.crashes,
       " returns=", task.returns, " epoch=", task.epoch,
-      " cancel=", task.cancel_requested,
+      " cancel=", task.cancel_requested, " suspect=", task.suspect,
+      " events=", task.events,
       " due=", task.state == TaskState::kScheduled ? task.due_millis : 0,
       " worker=", task.leased() ? sessions_.at(task.session).worker_id : "");
 }
@@ -380,6 +378,7 @@ void ReferenceModel::Apply(const CancelTaskCommand& command) {
     Finish(command.task_id, TaskState::kCancelled, "apium.Cancelled");
   } else if (task != nullptr && task->live() && !task->cancel_requested) {
     task->cancel_requested = true;
+    AddEvent(task, 'x');
     ExpectPush(sessions_[task->session].sink,
                absl::StrCat("cancel ", task->epoch));
   }
@@ -440,7 +439,8 @@ void ReferenceModel::Apply(const OpenSessionCommand& command) {
     }
     const std::map<uint64_t, std::string> leases = session.leases;
     for (const auto& [epoch, id] : leases) {
-      if (held.count(epoch) == 0) ReturnTask(id);
+      if (held.count(epoch) > 0) continue;
+      ReturnTask(id, std::nullopt, tasks_[id].state == TaskState::kStarted);
     }
   }
   const uint64_t number = resumed != 0 ? resumed : ++last_session_;
@@ -468,7 +468,7 @@ void ReferenceModel::CloseSession(uint64_t number, const std::string& reason) {
     ExpectPush(session.sink, absl::StrCat("closed ", reason));
   }
   const std::map<uint64_t, std::string> leases = session.leases;
-  for (const auto& [epoch, id] : leases) LoseLease(id);
+  for (const auto& [epoch, id] : leases) CrashAttempt(id);
   sessions_.erase(number);
 }
 
@@ -507,98 +507,19 @@ void ReferenceModel::Apply(const WorkerReportCommand& command) {
   for (const ProgressReport& report : command.progress) {
     LeasedTask(number, report.lease);
   }
+  session.draining = session.draining || command.draining;
   for (const ExecutionReport& report : command.outcomes) {
     ApplyOutcome(number, report);
   }
-  session.draining = session.draining || command.draining;
   if (session.draining) {
     session.credit = 0;
   } else if (session.credit + session.leases.size() + command.credit >
              options_.max_credit) {
+    const std::map<uint64_t, std::string> leases = session.leases;
+    for (const auto& [epoch, id] : leases) ReturnTask(id, std::nullopt, true);
     CloseSession(number, "INVALID_ARGUMENT/CREDIT_EXCEEDED");
   } else {
     session.credit += command.credit;
-  }
-}
-
-void ReferenceModel::ApplyOutcome(uint64_t session_number,
-                                  const ExecutionReport& report) {
-  Task* task = LeasedTask(session_number, report.lease);
-  if (task == nullptr) return;
-  const std::string& id = report.lease.task_id;
-  ExpectPush(sessions_[session_number].sink,
-             absl::StrCat("ack ", report.lease.epoch));
-  switch (report.kind) {
-    case ExecutionReport::Kind::kSucceeded:
-      Finish(id, TaskState::kSucceeded, "");
-      return;
-    case ExecutionReport::Kind::kFailed:
-      FailAttempt(id, report.failure, std::nullopt);
-      return;
-    case ExecutionReport::Kind::kRetry:
-      FailAttempt(id, report.failure, report.retry_delay);
-      return;
-    case ExecutionReport::Kind::kReturned:
-      ++task->returns;
-      ReturnTask(id);
-      return;
-    case ExecutionReport::Kind::kCancelled:
-      if (task->cancel_requested) {
-        Finish(id, TaskState::kCancelled, "apium.Cancelled");
-      } else {
-        FailAttempt(id, {.type = "apium.NotCancelled"}, std::nullopt);
-      }
-      return;
-  }
-}
-
-void ReferenceModel::FailAttempt(const std::string& id, const Failure& failure,
-                                 std::optional<absl::Duration> asked_delay) {
-  Task& task = tasks_[id];
-  const RetryPolicy& policy = task.content->retry_policy;
-  ++task.failures;
-  const auto& final_types = policy.non_retryable_types;
-  const bool final =
-      failure.non_retryable || task.failures >= policy.max_attempts ||
-      std::count(final_types.begin(), final_types.end(), failure.type) > 0;
-  if (task.cancel_requested) {
-    Finish(id, TaskState::kCancelled, failure.type);
-  } else if (final) {
-    Finish(id, TaskState::kFailed, failure.type);
-  } else if (task.content->expire_time <= now_) {
-    Finish(id, TaskState::kExpired, "");
-  } else {
-    EndLease(&task);
-    const absl::Duration delay =
-        asked_delay.value_or(Backoff(policy, task.failures));
-    if (delay > absl::ZeroDuration()) {
-      Schedule(&task, now_ + delay);
-    } else {
-      Enqueue(&task);
-    }
-  }
-}
-
-void ReferenceModel::LoseLease(const std::string& id) {
-  Task& task = tasks_[id];
-  ++task.crashes;
-  if (!task.cancel_requested &&
-      task.crashes >= task.content->retry_policy.max_crashes) {
-    Finish(id, TaskState::kFailed, "apium.LeaseLost");
-  } else {
-    ReturnTask(id);
-  }
-}
-
-void ReferenceModel::ReturnTask(const std::string& id) {
-  Task& task = tasks_[id];
-  if (task.cancel_requested) {
-    Finish(id, TaskState::kCancelled, "apium.Cancelled");
-  } else if (task.content->expire_time <= now_) {
-    Finish(id, TaskState::kExpired, "");
-  } else {
-    EndLease(&task);
-    task.state = TaskState::kQueued;  // at its old place
   }
 }
 

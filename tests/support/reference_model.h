@@ -71,6 +71,8 @@ class ReferenceModel {
     uint64_t epoch = 0;  // 0: not leased
     uint64_t session = 0;
     bool cancel_requested = false;
+    bool suspect = false;
+    std::string events;  // a letter each, see ModelEventsText
     uint64_t purge = 0;  // the purge that is to cancel it, if it still waits
     bool may_be_purged = false;  // it ran while a purge went on
     // Finished:
@@ -139,7 +141,8 @@ class ReferenceModel {
     std::set<uint64_t> watches;  // tags
     std::map<uint64_t, std::vector<const Reply*>> replies;
     std::map<const WorkerSink*, std::vector<const WorkerPush*>> pushes;
-    std::vector<const Outcome*> outcomes;
+    std::vector<const Outcome*> outcomes;  // also those that are not kept
+    std::set<const Outcome*> kept;
     std::set<std::string> changed_batches;
     std::map<std::string, StoredBatch> written_batches;
   };
@@ -179,11 +182,6 @@ class ReferenceModel {
               bool blocked);
   // For its ETA, or in its lane.
   void AwaitEta(Task* task);
-  void ApplyOutcome(uint64_t session_number, const ExecutionReport& report);
-  void FailAttempt(const std::string& id, const Failure& failure,
-                   std::optional<absl::Duration> asked_delay);
-  void LoseLease(const std::string& id);
-  void ReturnTask(const std::string& id);
   void CloseSession(uint64_t number, const std::string& reason);
   void Enqueue(Task* task);
   void Schedule(Task* task, absl::Time due);
@@ -199,6 +197,25 @@ class ReferenceModel {
   std::string TaskText(const Task& task) const;
   std::string QueueText(const std::string& queue) const;
   std::string WorkersText() const;
+
+  // reference_model_attempts.cc: how attempts end.
+  void ApplyOutcome(uint64_t session_number, const ExecutionReport& report);
+  void FailAttempt(const std::string& id, const Failure& failure,
+                   std::optional<absl::Duration> asked_delay);
+  void CrashAttempt(const std::string& id);
+  // `delay`: none: as the number of returns says.
+  void ReturnTask(const std::string& id, std::optional<absl::Duration> delay,
+                  bool may_have_run);
+  void WaitAgain(const std::string& id, absl::Duration delay);
+  // It expired, or its total time is used up.
+  void EndLate(const std::string& id);
+  static void AddEvent(Task* task, char kind);
+  static bool Keeps(const TaskContent& content, TaskState state);
+  static absl::Time AttemptsEnd(const Task& task);
+  bool HoldsSuspect(const Session& session) const;
+  void CheckSuspects(const Session& session, const Task& task,
+                     const std::string& delivery);
+  void CheckNothingIsHeldBack();
 
   // reference_model_batches.cc.
   // Null where the engine answers that it does not know the batch (any more).
@@ -255,7 +272,6 @@ class ReferenceModel {
   void CheckDelivery(const Session& session, const Delivery& delivery);
   void CheckOrder(const Session& session, const Task& delivered);
   void CheckWatchers();
-  void CheckNothingIsHeldBack();
   bool Serves(const Session& session, const Task& task) const;
 
   EngineOptions options_;
@@ -286,6 +302,9 @@ class ReferenceModel {
 std::string ModelReplyText(const Reply& reply);
 // A push that is no delivery.
 std::string ModelPushText(const WorkerPush& push);
+// A letter for each event: r retried, c crashed, b (back) returned, x cancel
+// requested, u updated, n unblocked.
+std::string ModelEventsText(const TaskHistory& history);
 // What the model says of an outcome.
 std::string ModelOutcomeText(const Outcome& outcome);
 

@@ -25,7 +25,9 @@ std::string SnapshotText(const TaskReply& reply) {
   return absl::StrCat(StateName(task.state), " attempt=", task.attempt,
                       " failures=", task.failures, " lost=", task.crashes,
                       " returns=", task.returns, " epoch=", task.epoch,
-                      " cancel=", task.cancel_requested, " due=",
+                      " cancel=", task.cancel_requested,
+                      " suspect=", task.suspect,
+                      " events=", ModelEventsText(task.history), " due=",
                       task.state == TaskState::kScheduled
                           ? absl::ToUnixMillis(task.schedule_time)
                           : 0,
@@ -77,14 +79,43 @@ std::string ModelPushText(const WorkerPush& push) {
   return "drain";
 }
 
+std::string ModelEventsText(const TaskHistory& history) {
+  std::string text;
+  for (const TaskEvent& event : history.events) {
+    switch (event.kind) {
+      case TaskEventKind::kRetried:
+        text += 'r';
+        break;
+      case TaskEventKind::kCrashed:
+        text += 'c';
+        break;
+      case TaskEventKind::kReturned:
+        text += 'b';
+        break;
+      case TaskEventKind::kCancelRequested:
+        text += 'x';
+        break;
+      case TaskEventKind::kUpdated:
+        text += 'u';
+        break;
+      case TaskEventKind::kUnblocked:
+        text += 'n';
+        break;
+      default:
+        text += '?';
+    }
+  }
+  return text;
+}
+
 std::string ModelOutcomeText(const Outcome& outcome) {
   // That an expiry has a reason is up to the engine.
   const std::string type =
       outcome.state == TaskState::kExpired ? "" : outcome.failure.type;
   return absl::StrCat(outcome.task_id, " ", StateName(outcome.state), " ", type,
                       " attempt=", outcome.attempt,
-                      " failures=", outcome.failures,
-                      " lost=", outcome.crashes);
+                      " failures=", outcome.failures, " lost=", outcome.crashes,
+                      " returns=", outcome.returns);
 }
 
 void ReferenceModel::AddViolation(std::string violation) {
@@ -126,7 +157,11 @@ void ReferenceModel::Sort(const Effects& effects) {
   for (const OutboxEntry& entry : effects.outbox) {
     for (const auto& outcome : entry.outcomes) {
       record_.outcomes.push_back(outcome.get());
+      record_.kept.insert(outcome.get());
     }
+  }
+  for (const auto& outcome : effects.unpublished) {
+    record_.outcomes.push_back(outcome.get());
   }
 }
 
@@ -215,22 +250,26 @@ void ReferenceModel::TakePurges() {
   }
 }
 
-// Between an expiry and the next full millisecond the engine may already end a
-// task, when it would else dispatch it.
+// Between an expiry, or the end of the total time, and the next full
+// millisecond the engine may already end a task, when it would else dispatch
+// it.
 void ReferenceModel::TakeLateExpiries() {
   for (const Outcome* outcome : record_.outcomes) {
     const auto it = tasks_.find(outcome->task_id);
-    if (outcome->state == TaskState::kExpired && it != tasks_.end() &&
-        it->second.waiting() && it->second.content->expire_time <= now_) {
-      Finish(outcome->task_id, TaskState::kExpired, "");
-    }
+    const bool late = it != tasks_.end() && it->second.waiting() &&
+                      (it->second.content->expire_time <= now_ ||
+                       AttemptsEnd(it->second) <= now_);
+    if (late) EndLate(outcome->task_id);
   }
 }
 
 void ReferenceModel::CompareOutcomes(const Effects& effects) {
   std::multiset<std::string> outcomes;
   for (const Outcome* outcome : record_.outcomes) {
-    outcomes.insert(ModelOutcomeText(*outcome));
+    outcomes.insert(absl::StrCat(ModelOutcomeText(*outcome),
+                                 " events=", ModelEventsText(outcome->history),
+                                 record_.kept.count(outcome) > 0 ? "" : " not",
+                                 " kept"));
     if (outcome->finish_time != now_) {
       AddViolation(absl::StrCat(outcome->task_id, " has a wrong finish time"));
     }
@@ -352,8 +391,18 @@ void ReferenceModel::CheckDelivery(const Session& session,
     wrong("has no attempts left");
   }
   if (task.crashes >= task.content->retry_policy.max_crashes) {
-    wrong("has lost too many leases");
+    wrong("has crashed too often");
   }
+  if (task.returns >= task.content->retry_policy.max_returns) {
+    wrong("was returned too often");
+  }
+  if (AttemptsEnd(task) <= now_) wrong("after its total time");
+  if (delivery.crashes != task.crashes) wrong("another number of crashes");
+  if (task.content->delivery_mode == DeliveryMode::kAtMostOnce &&
+      task.failures + task.crashes > 0) {
+    wrong("for a second time, which must not be");
+  }
+  CheckSuspects(session, task, absl::StrCat(id, "#", delivery.attempt));
   const TaskContent& content = *delivery.content;
   if (content.payload.data != task.content->payload.data ||
       content.type != task.content->type ||
@@ -370,10 +419,20 @@ void ReferenceModel::CheckOrder(const Session& session, const Task& delivered) {
   for (const auto& [id, task] : tasks_) {
     if (&task == &delivered || task.state != TaskState::kQueued ||
         task.content->queue != delivered.content->queue ||
-        !Serves(session, task) || task.content->expire_time <= now_) {
+        !Serves(session, task) || task.content->expire_time <= now_ ||
+        AttemptsEnd(task) <= now_) {
       continue;
     }
-    const bool same_lane = task.content->type == delivered.content->type;
+    // Suspects wait in a line of their own, and go to empty sessions only.
+    if (delivered.suspect ? !task.suspect
+                          : task.suspect && !session.leases.empty()) {
+      continue;
+    }
+    const bool same_lane =
+        task.content->type == delivered.content->type &&
+        task.content->priority == delivered.content->priority;
+    // Suspects of other lanes may not have been read yet.
+    if (delivered.suspect && !same_lane) continue;
     const bool overtaken =
         task.content->priority > delivered.content->priority ||
         (task.content->priority == delivered.content->priority &&
@@ -405,22 +464,6 @@ void ReferenceModel::CheckWatchers() {
     }
     it = task.live() ? std::next(it) : watchers_.erase(it);
   }
-}
-
-void ReferenceModel::CheckNothingIsHeldBack() {
-  for (const auto& [number, session] : sessions_) {
-    if (session.sink == nullptr || session.draining || session.credit == 0) {
-      continue;
-    }
-    for (const auto& [id, task] : tasks_) {
-      if (task.state == TaskState::kQueued && Serves(session, task) &&
-          task.content->expire_time > now_) {
-        AddViolation(absl::StrCat(id, " waits, and ", session.worker_id,
-                                  " has credit for it"));
-      }
-    }
-  }
-  if (!purges_.empty()) AddViolation("a purge is not answered");
 }
 
 }  // namespace apium::broker

@@ -60,7 +60,7 @@ void ReferenceModel::ExpectOutcome(const SubmitCommand& command,
                         .tag = tag,
                         .sink = command.reply.sink.get(),
                         .for_outcome = true});
-  } else if (task->outbox_position > confirmed_) {
+  } else if (task->finish_turn == turn_ || task->outbox_position > confirmed_) {
     ExpectReply(tag, absl::StrCat("outcome=", StateName(task->state)));
   } else {
     ExpectReply(tag, "outcome=elsewhere");
@@ -162,6 +162,7 @@ void ReferenceModel::Unblock(const std::string& id) {
     TakePurge(id);
   } else {
     AwaitEta(&tasks_[id]);
+    AddEvent(&tasks_[id], 'n');
   }
 }
 

@@ -92,6 +92,23 @@ TEST_F(ExecutorTest, RetryAfterAsksForARetry) {
   EXPECT_EQ(outcome.retry().failure().type(), "UNAVAILABLE");
 }
 
+TEST_F(ExecutorTest, HandBackReturnsTheTask) {
+  Register([] { return HandBack("not loaded yet", absl::Milliseconds(1500)); });
+  v1::ExecutionOutcome outcome = Execute();
+  ASSERT_TRUE(outcome.has_returned());
+  EXPECT_EQ(outcome.returned().reason(), "not loaded yet");
+  EXPECT_EQ(outcome.returned().delay().seconds(), 1);
+  // It ran: the broker is to know.
+  EXPECT_TRUE(outcome.has_start_time());
+}
+
+TEST_F(ExecutorTest, HandBackWithoutADelayLeavesItToTheBroker) {
+  Register([] { return HandBack("not now"); });
+  const v1::ExecutionOutcome outcome = Execute();
+  ASSERT_TRUE(outcome.has_returned());
+  EXPECT_FALSE(outcome.returned().has_delay());
+}
+
 TEST_F(ExecutorTest, FailuresAreCutAndMadeUtf8) {
   Register([] { return TaskError("t\xff", std::string(10'000, '\xfe')); });
   const v1::ExecutionOutcome outcome = Execute();

@@ -42,6 +42,19 @@ TEST(TaskErrorTest, RetryAfterIsClampedToWhatTheBrokerTakes) {
             absl::Hours(24 * 3650));
 }
 
+TEST(TaskErrorTest, HandBackSaysWhyAndMaybeWhen) {
+  EXPECT_FALSE(IsHandedBack(absl::AbortedError("x")));
+  const absl::Status soon = HandBack("not loaded");
+  EXPECT_FALSE(soon.ok());
+  EXPECT_TRUE(IsHandedBack(soon));
+  EXPECT_EQ(soon.message(), "not loaded");
+  EXPECT_EQ(HandBackDelayOf(soon), std::nullopt);
+  EXPECT_EQ(HandBackDelayOf(HandBack("later", absl::Seconds(3))),
+            absl::Seconds(3));
+  EXPECT_EQ(HandBackDelayOf(HandBack("x", -absl::Seconds(3))),
+            absl::ZeroDuration());
+}
+
 TEST(TaskErrorTest, OkStaysOk) {
   EXPECT_TRUE(NonRetryable(absl::OkStatus()).ok());
   EXPECT_TRUE(RetryAfter(absl::Seconds(1), absl::OkStatus()).ok());

@@ -208,6 +208,42 @@ TEST(ReportFromProtoTest, TakesEveryKindOfReportOver) {
   EXPECT_TRUE(command.draining);
 }
 
+TEST(ReportFromProtoTest, TakesOverReturnsWithADelayAndCrashes) {
+  v1::WorkerReport report;
+  v1::ExecutionOutcome* outcome = report.add_outcomes();
+  SetLease(outcome->mutable_lease(), 1);
+  outcome->mutable_returned()->mutable_delay();
+  outcome = report.add_outcomes();
+  SetLease(outcome->mutable_lease(), 2);
+  outcome->mutable_returned();
+  outcome = report.add_outcomes();
+  SetLease(outcome->mutable_lease(), 3);
+  outcome->mutable_crashed()->mutable_failure()->set_message("signal 11");
+  const auto converted = Convert(report);
+  APIUM_ASSERT_OK(converted);
+  const auto& outcomes = converted->at(0).outcomes;
+  ASSERT_EQ(outcomes.size(), 3u);
+  EXPECT_EQ(outcomes[0].return_delay, absl::ZeroDuration());
+  EXPECT_EQ(outcomes[1].return_delay, std::nullopt);
+  EXPECT_EQ(outcomes[2].kind, ExecutionReport::Kind::kCrashed);
+  EXPECT_EQ(outcomes[2].failure.message, "signal 11");
+}
+
+TEST(ReportFromProtoTest, EveryPieceOfADrainingWorkersReportSaysSo) {
+  v1::WorkerReport report;
+  for (uint64_t epoch = 1; epoch <= 1500; ++epoch) {
+    v1::ExecutionOutcome* outcome = report.add_outcomes();
+    SetLease(outcome->mutable_lease(), epoch);
+    outcome->mutable_returned();
+  }
+  report.set_draining(true);
+  const auto converted = Convert(report);
+  APIUM_ASSERT_OK(converted);
+  ASSERT_EQ(converted->commands.size(), 2u);
+  EXPECT_TRUE(converted->at(0).draining);
+  EXPECT_TRUE(converted->at(1).draining);
+}
+
 TEST(ReportFromProtoTest, AHeartbeatAloneIsOneCommand) {
   v1::WorkerReport report;
   report.mutable_heartbeat()->set_busy_slots(1);
@@ -288,6 +324,14 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         BadReport{"Credit", [](auto* r) { r->set_credit(kMaxCredit + 1); },
                   "report.credit"},
+        BadReport{"ReturnDelay",
+                  [](auto* r) {
+                    v1::ExecutionOutcome* outcome = r->add_outcomes();
+                    SetLease(outcome->mutable_lease(), 1);
+                    outcome->mutable_returned()->mutable_delay()->set_seconds(
+                        -1);
+                  },
+                  "report.outcomes.returned.delay"},
         BadReport{"StartedWithoutLease", [](auto* r) { r->add_started(); },
                   "report.started.lease.task_id"},
         BadReport{"StartTime",

@@ -103,7 +103,8 @@ TEST_F(ChunkTest, PositionsGoOnOverAttempts) {
   Append("w1", "a", 1, {"z"});
   EXPECT_EQ(FollowNow("a"), "1=x#1 2=y#1 3=z#2");
   EXPECT_NE(h_.Trace().find("attempt=2"), std::string::npos);
-  EXPECT_NE(h_.Trace().find("failures=1 chunks=2"), std::string::npos);
+  EXPECT_NE(h_.Trace().find("failures=1 crashes=0 chunks=2"),
+            std::string::npos);
 }
 
 TEST_F(ChunkTest, TheWorkerSendsAgainWhatAPowerLossTookBack) {

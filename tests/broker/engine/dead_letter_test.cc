@@ -76,7 +76,7 @@ TEST_F(DeadLetterTest, CrashesMakeALetter) {
   h_.Advance(absl::Seconds(30));
   EXPECT_EQ(h_.State("a"), "DEAD_LETTERED");
   EXPECT_EQ(Ask(GetDeadLetterCommand{.task_id = "a"}),
-            "a#1 failures=0 crashes=1 apium.LeaseLost");
+            "a#1 failures=0 crashes=1 apium.WorkerLost");
 }
 
 TEST_F(DeadLetterTest, OtherEndsMakeNone) {

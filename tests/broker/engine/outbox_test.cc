@@ -57,6 +57,23 @@ TEST(OutboxTest, LargeResultsOfATurnTakeSeveralRows) {
   EXPECT_EQ(h.State("c"), "SUCCEEDED");
 }
 
+TEST(OutboxTest, LargeFailuresAndHistoriesTakeSeveralRows) {
+  EngineHarness h;
+  const std::string message(700 * 1024, 'x');
+  for (const char* id : {"a", "b", "c"}) {
+    h.Submit(id, {.retry = {.max_attempts = 2,
+                            .initial_delay = absl::ZeroDuration(),
+                            .jitter = 0}});
+  }
+  h.Credit("w1", 6);
+  for (const char* id : {"a", "b", "c"}) h.Fail("w1", id, {.message = message});
+  h.InOneTurn([&] {
+    for (const char* id : {"a", "b", "c"})
+      h.Fail("w1", id, {.message = "short"});
+  });
+  EXPECT_EQ(h.Outbox(), "1: a FAILED, b FAILED; 2: c FAILED");
+}
+
 TEST(OutboxTest, GoesOnBehindARestart) {
   EngineHarness h;
   h.Submit("a");

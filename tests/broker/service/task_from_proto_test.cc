@@ -78,6 +78,10 @@ TEST(TaskFromProtoTest, TakesEveryFieldOver) {
   retry->set_jitter(0);
   retry->add_non_retryable_types("ValueError");
   retry->set_max_crashes(3);
+  retry->set_max_returns(8);
+  retry->mutable_total_time_limit()->set_seconds(90);
+  spec.set_result_mode(v1::RESULT_MODE_IGNORE);
+  spec.set_delivery_mode(v1::DELIVERY_MODE_AT_MOST_ONCE);
   const auto command = Convert(spec);
   APIUM_ASSERT_OK(command);
   const TaskContent& content = *command->content;
@@ -101,6 +105,10 @@ TEST(TaskFromProtoTest, TakesEveryFieldOver) {
   EXPECT_THAT(content.retry_policy.non_retryable_types,
               testing::ElementsAre("ValueError"));
   EXPECT_EQ(content.retry_policy.max_crashes, 3u);
+  EXPECT_EQ(content.retry_policy.max_returns, 8u);
+  EXPECT_EQ(content.retry_policy.total_time_limit, absl::Seconds(90));
+  EXPECT_EQ(content.result_mode, ResultMode::kIgnore);
+  EXPECT_EQ(content.delivery_mode, DeliveryMode::kAtMostOnce);
 }
 
 TEST(TaskFromProtoTest, AcceptsAnEtaInThePast) {
@@ -232,7 +240,17 @@ const BadInput kBadInputs[] = {
      "spec.soft_time_limit", "above 0"},
     {"ManyAttempts", [](auto* s) { Retry(s)->set_max_attempts(1'000'001); },
      "spec.retry_policy.max_attempts", "1000000"},
-    {"ManyLostLeases", [](auto* s) { Retry(s)->set_max_crashes(1'000'001); },
+    {"ZeroTotalTime", [](auto* s) { Retry(s)->mutable_total_time_limit(); },
+     "spec.retry_policy.total_time_limit", "above 0"},
+    {"ManyReturns", [](auto* s) { Retry(s)->set_max_returns(1'000'001); },
+     "spec.retry_policy.max_returns", "1000000"},
+    {"ResultMode",
+     [](auto* s) { s->set_result_mode(static_cast<v1::ResultMode>(9)); },
+     "spec.result_mode", "ResultMode"},
+    {"DeliveryMode",
+     [](auto* s) { s->set_delivery_mode(static_cast<v1::DeliveryMode>(9)); },
+     "spec.delivery_mode", "DeliveryMode"},
+    {"ManyCrashes", [](auto* s) { Retry(s)->set_max_crashes(1'000'001); },
      "spec.retry_policy.max_crashes", "1000000"},
     {"NegativeInitialDelay",
      [](auto* s) { Retry(s)->mutable_initial_delay()->set_seconds(-1); },
@@ -284,23 +302,19 @@ TEST_P(NotCarriedOutTest, IsRefusedAsUnimplementedByName) {
 
 INSTANTIATE_TEST_SUITE_P(
     All, NotCarriedOutTest,
-    testing::Values(NotCarriedOut{"spec.hard_time_limit",
-                                  [](auto* s) {
-                                    s->mutable_hard_time_limit();
-                                  }},
-                    NotCarriedOut{"spec.fairness_key",
-                                  [](auto* s) { s->set_fairness_key("k"); }},
-                    NotCarriedOut{"spec.ordering_key",
-                                  [](auto* s) { s->set_ordering_key("k"); }},
-                    NotCarriedOut{"spec.unique_key",
-                                  [](auto* s) { s->set_unique_key("k"); }},
-                    NotCarriedOut{"spec.required_labels",
-                                  [](auto* s) {
-                                    (*s->mutable_required_labels())["k"] = "v";
-                                  }},
-                    NotCarriedOut{"spec.parent_task_ids", [](auto* s) {
-                                    s->add_parent_task_ids("p");
-                                  }}));
+    testing::Values(
+        NotCarriedOut{"spec.hard_time_limit",
+                      [](auto* s) { s->mutable_hard_time_limit(); }},
+        NotCarriedOut{"spec.fairness_key",
+                      [](auto* s) { s->set_fairness_key("k"); }},
+        NotCarriedOut{"spec.ordering_key",
+                      [](auto* s) { s->set_ordering_key("k"); }},
+        NotCarriedOut{"spec.unique", [](auto* s) { s->mutable_unique(); }},
+        NotCarriedOut{
+            "spec.required_labels",
+            [](auto* s) { (*s->mutable_required_labels())["k"] = "v"; }},
+        NotCarriedOut{"spec.parent_task_ids",
+                      [](auto* s) { s->add_parent_task_ids("p"); }}));
 
 TEST(SpecFingerprintTest, IsTheSameForTheSameContentUnderAnyId) {
   v1::TaskSpec a = MinimalSpec();

@@ -187,18 +187,21 @@ TEST(RecordCodecTest, SmallRowsReadBack) {
   ASSERT_TRUE(lane.ok());
   EXPECT_EQ(lane->count, 5u);
   EXPECT_EQ(lane->head_sequence, 6u);
-  auto leases = DecodeLeaseJournal(EncodeLeaseJournal({{.task_key = "k",
-                                                        .attempt = 2,
-                                                        .epoch = 3,
-                                                        .session_id = "s",
-                                                        .worker_id = "w"}}));
-  ASSERT_TRUE(leases.ok());
-  ASSERT_EQ(leases->size(), 1u);
-  EXPECT_EQ(leases->front().task_key, "k");
-  EXPECT_EQ(leases->front().attempt, 2u);
-  EXPECT_EQ(leases->front().epoch, 3u);
-  EXPECT_EQ(leases->front().session_id, "s");
-  EXPECT_EQ(leases->front().worker_id, "w");
+  auto row =
+      DecodeLeaseJournal(EncodeLeaseJournal({.grant_time = kCreated,
+                                             .leases = {{.task_key = "k",
+                                                         .attempt = 2,
+                                                         .epoch = 3,
+                                                         .session_id = "s",
+                                                         .worker_id = "w"}}}));
+  ASSERT_TRUE(row.ok());
+  EXPECT_EQ(row->grant_time, kCreated);
+  ASSERT_EQ(row->leases.size(), 1u);
+  EXPECT_EQ(row->leases.front().task_key, "k");
+  EXPECT_EQ(row->leases.front().attempt, 2u);
+  EXPECT_EQ(row->leases.front().epoch, 3u);
+  EXPECT_EQ(row->leases.front().session_id, "s");
+  EXPECT_EQ(row->leases.front().worker_id, "w");
   auto queue = DecodeQueue(EncodeQueue({.queue_id = 4,
                                         .description = "d",
                                         .paused = true,
