@@ -14,11 +14,13 @@
 #include "broker/metrics/broker_collector.h"
 #include "broker/outbox/result_forwarder.h"
 #include "broker/service/batch_service.h"
+#include "broker/service/dead_letter_service.h"
 #include "broker/service/open_calls.h"
 #include "broker/service/queue_service.h"
 #include "broker/service/result_reader.h"
 #include "broker/service/server_info_service.h"
 #include "broker/service/task_service.h"
+#include "broker/service/task_type_service.h"
 #include "broker/shard/commit_metrics.h"
 #include "broker/shard/disk_guard.h"
 #include "broker/shard/shard.h"
@@ -150,6 +152,8 @@ class BrokerServer::Impl {
   std::unique_ptr<TaskServiceImpl> task_service_;
   std::unique_ptr<QueueServiceImpl> queue_service_;
   std::unique_ptr<BatchServiceImpl> batch_service_;
+  std::unique_ptr<DeadLetterServiceImpl> dead_letter_service_;
+  std::unique_ptr<TaskTypeServiceImpl> task_type_service_;
   std::unique_ptr<WorkerServiceImpl> worker_service_;
   std::unique_ptr<ServerInfoServiceImpl> info_service_;
   std::unique_ptr<RpcServer> rpc_server_;
@@ -257,13 +261,16 @@ absl::Status BrokerServer::Impl::StartServices() {
   task_service_ = std::make_unique<TaskServiceImpl>(context);
   queue_service_ = std::make_unique<QueueServiceImpl>(context);
   batch_service_ = std::make_unique<BatchServiceImpl>(context);
+  dead_letter_service_ = std::make_unique<DeadLetterServiceImpl>(context);
+  task_type_service_ = std::make_unique<TaskTypeServiceImpl>(context);
   worker_service_ = std::make_unique<WorkerServiceImpl>(context, terms);
   info_service_ = std::make_unique<ServerInfoServiceImpl>(
       context, shard_id_, config_.engine.namespaces);
   RpcServerOptions rpc;
   rpc.listen_address = config_.listen_address;
-  rpc.services = {task_service_.get(), queue_service_.get(),
-                  batch_service_.get(), worker_service_.get(),
+  rpc.services = {task_service_.get(),      queue_service_.get(),
+                  batch_service_.get(),     dead_letter_service_.get(),
+                  task_type_service_.get(), worker_service_.get(),
                   info_service_.get()};
   rpc.metrics = grpc_metrics_.get();
   APIUM_ASSIGN_OR_RETURN(rpc_server_, RpcServer::Start(std::move(rpc)));

@@ -158,9 +158,13 @@ void AddCounters(QueueFamilies* families) {
                 "Ends of attempts (retried) and of tasks (the rest).",
                 {state("succeeded", &QueueStats::succeeded),
                  state("failed", &QueueStats::failed),
+                 state("dead_lettered", &QueueStats::dead_lettered),
                  state("retried", &QueueStats::retried),
                  state("cancelled", &QueueStats::cancelled),
                  state("expired", &QueueStats::expired)});
+  families->Add(MetricType::Counter, "apium_dead_letters_redriven_total",
+                "Dead letters that were submitted again.",
+                {{{}, Of(&QueueStats::redriven)}});
   families->Add(MetricType::Counter, "apium_leases_expired_total",
                 "Leases lost because the worker, or the process that ran the "
                 "task, is gone.",
@@ -182,6 +186,9 @@ void AddGauges(QueueFamilies* families) {
                 {state("ready", &QueueStats::ready),
                  state("scheduled", &QueueStats::scheduled),
                  state("leased", &QueueStats::leased)});
+  families->Add(MetricType::Gauge, "apium_dead_letters",
+                "Tasks in the queue's dead-letter store.",
+                {{{}, Of(&QueueStats::dead_letters)}});
   families->Add(MetricType::Gauge, "apium_queue_oldest_ready_age_seconds",
                 "How long the task at the head has been ready; 0 when none is.",
                 {{{},
@@ -202,6 +209,39 @@ void AddGauges(QueueFamilies* families) {
                   }}});
 }
 
+// Breakers are set by operators, and are few.
+void AddBreakers(const EngineStats& stats,
+                 std::vector<MetricFamily>* families) {
+  MetricFamily state = {.name = "apium_breaker_state",
+                        .help =
+                            "1 for the state that the breaker of the type "
+                            "is in.",
+                        .type = MetricType::Gauge,
+                        .metric = {}};
+  MetricFamily opened = {.name = "apium_breaker_opened_total",
+                         .help = "Times that the breaker of the type opened.",
+                         .type = MetricType::Counter,
+                         .metric = {}};
+  constexpr std::pair<BreakerState, const char*> kStates[] = {
+      {BreakerState::kClosed, "closed"},
+      {BreakerState::kOpen, "open"},
+      {BreakerState::kHalfOpen, "half_open"}};
+  for (const BreakerStats& breaker : stats.breakers) {
+    const Labels labels = {{"namespace", breaker.namespace_name},
+                           {"task_type", breaker.type}};
+    for (const auto& [number, name] : kStates) {
+      Labels with_state = labels;
+      with_state.push_back({"state", name});
+      state.metric.push_back(Metric(MetricType::Gauge, std::move(with_state),
+                                    breaker.state == number ? 1 : 0));
+    }
+    opened.metric.push_back(Metric(MetricType::Counter, labels,
+                                   static_cast<double>(breaker.opened)));
+  }
+  families->push_back(std::move(state));
+  families->push_back(std::move(opened));
+}
+
 }  // namespace
 
 MetricFamily GaugeFamily(const char* name, const char* help, double value) {
@@ -217,6 +257,7 @@ std::vector<MetricFamily> EngineFamilies(const EngineStats& stats,
   QueueFamilies queues(stats, queues_max, &families);
   AddCounters(&queues);
   AddGauges(&queues);
+  AddBreakers(stats, &families);
   queues.AddHistogram("apium_task_queue_wait_seconds",
                       "From ready to dispatched.", &QueueStats::queue_wait);
   queues.AddHistogram("apium_task_run_seconds",

@@ -58,20 +58,21 @@ absl::Status TakeUpdate(const v1::UpdateQueueRequest& request,
       NameQueue(request.namespace_(), "queue.name", queue.name(), command));
   command->etag = queue.etag();
   if (request.update_mask().paths().empty()) {
-    return InvalidField("update_mask",
-                        "is empty; name what to change: \"description\", "
-                        "\"paused\", \"submit_paused\", or \"*\"");
+    return InvalidField(
+        "update_mask",
+        "is empty; name what to change: \"description\", "
+        "\"paused\", \"submit_paused\", \"dead_letter\", or \"*\"");
   }
   for (const std::string& path : request.update_mask().paths()) {
     const bool all = path == "*";
     const bool known = all || path == "description" || path == "paused" ||
-                       path == "submit_paused";
+                       path == "submit_paused" || path == "dead_letter";
     if (!known) {
       return InvalidField(
           "update_mask",
           StrCat(QuoteForMessage(path),
                  " cannot be changed; it takes \"description\", \"paused\", "
-                 "\"submit_paused\", or \"*\""));
+                 "\"submit_paused\", \"dead_letter\", or \"*\""));
     }
     if (all || path == "description") {
       APIUM_RETURN_IF_ERROR(CheckDescription(queue.description()));
@@ -81,6 +82,8 @@ absl::Status TakeUpdate(const v1::UpdateQueueRequest& request,
     if (all || path == "submit_paused") {
       command->submit_paused = queue.submit_paused();
     }
+    if (all || path == "dead_letter")
+      command->dead_letter = queue.dead_letter();
   }
   return absl::OkStatus();
 }
@@ -97,7 +100,8 @@ grpc::ServerUnaryReactor* QueueServiceImpl::CreateQueue(
   if (!status.ok()) return FinishNow(rpc, status);
   command.settings = {.description = request->queue().description(),
                       .paused = request->queue().paused(),
-                      .submit_paused = request->queue().submit_paused()};
+                      .submit_paused = request->queue().submit_paused(),
+                      .dead_letter = request->queue().dead_letter()};
   return StartQueueCall(context_, std::move(command), response);
 }
 

@@ -75,6 +75,30 @@ TEST(EngineFamiliesTest, AddsUpTheQueuesBeyondTheLimit) {
                               "\"other\",queue=\"other\"} 6"));
 }
 
+TEST(EngineFamiliesTest, ShowsDeadLettersAndBreakers) {
+  EngineStats stats;
+  stats.queues.push_back(Queue("mail"));
+  stats.queues[0].dead_letters = 3;
+  stats.queues[0].dead_lettered = 5;
+  stats.queues[0].redriven = 2;
+  stats.breakers.push_back({.namespace_name = "default",
+                            .type = "job",
+                            .state = BreakerState::kOpen,
+                            .opened = 4});
+  const std::string text = Text(EngineFamilies(stats));
+  EXPECT_THAT(text, HasSubstr("apium_dead_letters{namespace=\"default\","
+                              "queue=\"mail\"} 3"));
+  EXPECT_THAT(text, HasSubstr("queue=\"mail\",state=\"dead_lettered\"} 5"));
+  EXPECT_THAT(text, HasSubstr("apium_dead_letters_redriven_total{namespace="
+                              "\"default\",queue=\"mail\"} 2"));
+  EXPECT_THAT(text, HasSubstr("apium_breaker_state{namespace=\"default\","
+                              "task_type=\"job\",state=\"open\"} 1"));
+  EXPECT_THAT(text, HasSubstr("apium_breaker_state{namespace=\"default\","
+                              "task_type=\"job\",state=\"closed\"} 0"));
+  EXPECT_THAT(text, HasSubstr("apium_breaker_opened_total{namespace="
+                              "\"default\",task_type=\"job\"} 4"));
+}
+
 TEST(EngineFamiliesTest, ShowsTheLagOfTheOutbox) {
   EngineStats stats;
   stats.outbox_last_position = 10;
