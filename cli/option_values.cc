@@ -1,6 +1,7 @@
 #include "cli/option_values.h"
 
 #include <CLI/CLI.hpp>
+#include <utility>
 #include <vector>
 
 #include "common/names.h"
@@ -72,6 +73,25 @@ CLI::Option* AddPairs(CLI::App* app, const std::string& name,
           help)
       ->type_name("NAME=VALUE")
       ->allow_extra_args(false);
+}
+
+CLI::Option* AddChoice(CLI::App* app, const std::string& name,
+                       const std::map<std::string, int>& choices,
+                       std::function<void(int)> take, const std::string& help) {
+  std::vector<std::string> names;
+  for (const auto& [choice, number] : choices) names.push_back(choice);
+  return app
+      ->add_option_function<std::string>(
+          name,
+          [name, choices, names,
+           take = std::move(take)](const std::string& text) {
+            const auto chosen = choices.find(text);
+            if (chosen == choices.end())
+              Refuse(name, text, "one of " + CLI::detail::join(names, ", "));
+            take(chosen->second);
+          },
+          help)
+      ->type_name(CLI::detail::join(names, "|"));
 }
 
 }  // namespace apium::cli

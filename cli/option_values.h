@@ -3,6 +3,7 @@
 #ifndef APIUM_CLI_OPTION_VALUES_H_
 #define APIUM_CLI_OPTION_VALUES_H_
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -31,6 +32,11 @@ CLI::Option* AddTime(CLI::App* app, const std::string& name,
 CLI::Option* AddPairs(CLI::App* app, const std::string& name,
                       std::map<std::string, std::string>* value,
                       const std::string& help);
+
+// One of the names of `choices`: `take` gets its number.
+CLI::Option* AddChoice(CLI::App* app, const std::string& name,
+                       const std::map<std::string, int>& choices,
+                       std::function<void(int)> take, const std::string& help);
 
 }  // namespace apium::cli
 

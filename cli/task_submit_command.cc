@@ -63,12 +63,14 @@ struct SubmitFlags {
   std::optional<absl::Duration> soft_time_limit;
   std::map<std::string, std::string> headers;
   std::string batch_id;
+  SubmitUniqueOptions unique;
+  std::string request_id;
   bool wait = false;
   bool raw = false;
 };
 
-absl::StatusOr<v1::TaskSpec> MakeSpec(const SubmitFlags& flags,
-                                      std::istream* in) {
+absl::StatusOr<SubmitOptions> MakeOptions(const SubmitFlags& flags,
+                                          std::istream* in) {
   APIUM_RETURN_IF_ERROR(ValidateTaskType("type", flags.type));
   SubmitOptions options = {
       .type = flags.type,
@@ -88,26 +90,35 @@ absl::StatusOr<v1::TaskSpec> MakeSpec(const SubmitFlags& flags,
       .headers = flags.headers,
       .result_mode = ResultModes().at(flags.result_mode),
       .delivery_mode = DeliveryModes().at(flags.delivery_mode),
-      .batch_id = flags.batch_id};
+      .batch_id = flags.batch_id,
+      .unique = flags.unique,
+      .request_id = flags.request_id};
   if (flags.retries.has_value())
     options.retry.attempts_max = *flags.retries + 1;
   APIUM_ASSIGN_OR_RETURN(options.payload, MakePayload(flags.payload, in));
-  return ToTaskSpec(std::move(options));
+  return options;
 }
 
 absl::StatusOr<int> Submit(const SubmitFlags& flags, Session* session) {
-  APIUM_ASSIGN_OR_RETURN(v1::TaskSpec spec,
-                         MakeSpec(flags, session->environment().in));
+  APIUM_ASSIGN_OR_RETURN(SubmitOptions options,
+                         MakeOptions(flags, session->environment().in));
   APIUM_ASSIGN_OR_RETURN(TaskClient * tasks, session->tasks());
-  APIUM_ASSIGN_OR_RETURN(TaskHandle task, tasks->Submit(std::move(spec)));
+  APIUM_ASSIGN_OR_RETURN(TaskHandle task, tasks->Submit(std::move(options)));
   if (!flags.wait) {
     v1::SubmitTaskResponse response;
     response.set_task_id(task.id());
-    session->output().Print(
-        response, [&] { *session->output().out() << task.id() << "\n"; });
+    response.set_attached(task.attached());
+    session->output().Print(response, [&] {
+      *session->output().out() << task.id() << "\n";
+      if (task.attached()) {
+        session->output().Note(
+            StrCat("attached: ", task.id(), " holds the unique key"));
+      }
+    });
     return kExitOk;
   }
-  session->output().Note(StrCat("submitted ", task.id()));
+  session->output().Note(
+      StrCat(task.attached() ? "attached to " : "submitted ", task.id()));
   APIUM_ASSIGN_OR_RETURN(v1::Task finished, task.Wait(session->wait_timeout()));
   return ReportFinishedTask(finished, flags.raw, session);
 }
@@ -184,6 +195,46 @@ void AddRetryOptions(CLI::App* submit, SubmitFlags* flags) {
               "Run time after which the handler is cancelled");
 }
 
+void AddIdentityOptions(CLI::App* submit, SubmitFlags* flags) {
+  const std::map<std::string, int> scopes = {
+      {"until-end", v1::UNIQUE_SCOPE_UNTIL_END},
+      {"until-start", v1::UNIQUE_SCOPE_UNTIL_START},
+      {"window", v1::UNIQUE_SCOPE_WINDOW}};
+  const std::map<std::string, int> conflicts = {
+      {"reject", v1::UNIQUE_CONFLICT_REJECT},
+      {"attach", v1::UNIQUE_CONFLICT_ATTACH},
+      {"replace", v1::UNIQUE_CONFLICT_REPLACE},
+      {"debounce", v1::UNIQUE_CONFLICT_DEBOUNCE},
+      {"throttle", v1::UNIQUE_CONFLICT_THROTTLE},
+      {"keep-latest", v1::UNIQUE_CONFLICT_KEEP_LATEST}};
+  CLI::Option* key = submit
+                         ->add_option("--unique-key", flags->unique.key,
+                                      "At most one task with this key")
+                         ->type_name("KEY");
+  AddChoice(
+      submit, "--unique-scope", scopes,
+      [flags](int scope) {
+        flags->unique.scope = static_cast<v1::UniqueScope>(scope);
+      },
+      "How long it holds the key [until-end]")
+      ->needs(key);
+  AddDuration(submit, "--unique-window", &flags->unique.window,
+              "For scope window, debounce and throttle")
+      ->needs(key);
+  AddChoice(
+      submit, "--on-conflict", conflicts,
+      [flags](int conflict) {
+        flags->unique.on_conflict = static_cast<v1::UniqueConflict>(conflict);
+      },
+      "What becomes of this task while another holds the key [reject]")
+      ->needs(key);
+  submit
+      ->add_option("--request-id", flags->request_id,
+                   "The same id and content again within 24 h is answered as "
+                   "the first, and submits nothing")
+      ->type_name("ID");
+}
+
 }  // namespace
 
 void AddTaskSubmitCommand(CLI::App* task, Session* session) {
@@ -220,6 +271,7 @@ void AddTaskSubmitCommand(CLI::App* task, Session* session) {
       ->type_name("TYPE");
   AddSchedulingOptions(submit, flags.get());
   AddRetryOptions(submit, flags.get());
+  AddIdentityOptions(submit, flags.get());
   submit->add_flag("--wait", flags->wait,
                    "Wait for the end, print the result; exit code 8 if the "
                    "task did not succeed");
@@ -234,6 +286,8 @@ void AddTaskSubmitCommand(CLI::App* task, Session* session) {
       "200 --queue reports\n"
       "  apium task submit image.resize --payload-file photo.jpg "
       "--content-type image/jpeg\n"
+      "  apium task submit index.build --unique-key index --on-conflict "
+      "keep-latest\n"
       "  apium task submit math.abs -- -3");
   session->SetCommand(submit,
                       [flags, session] { return Submit(*flags, session); });

@@ -310,9 +310,9 @@ absl::Status StreamSession::TakeIn(const v1::StreamResults& results) {
     }
     delivered_.acks.push_back({.answered = *answered, .result = &result});
     if (options_.on_outcome == nullptr || result.has_error()) continue;
-    awaiting_outcome_.insert(*answered->task_id);
-    if (answered->sequence <= resubmitted_up_to_)
-      to_fetch_.push_back(*answered->task_id);
+    const std::string& task_id = delivered_.acks.back().task_id();
+    awaiting_outcome_.insert(task_id);
+    if (answered->sequence <= resubmitted_up_to_) to_fetch_.push_back(task_id);
   }
   for (const v1::TaskOutcome& outcome : results.outcomes()) {
     if (awaiting_outcome_.erase(outcome.task_id()) > 0)
@@ -327,7 +327,8 @@ void StreamSession::CallBack() {
     SubmitAck ack;
     for (const Delivered::Ack& delivered : delivered_.acks) {
       ack.sequence = delivered.answered.sequence;
-      ack.task_id = *delivered.answered.task_id;
+      ack.task_id = delivered.task_id();
+      ack.attached = delivered.result->attached();
       ack.status = delivered.result->has_error()
                        ? StatusFromItemError(delivered.result->error())
                        : absl::OkStatus();

@@ -63,6 +63,9 @@ class StreamSession {
     struct Ack {
       StreamLedger::Answered answered;
       const v1::StreamSubmitResult* result = nullptr;
+      const std::string& task_id() const {
+        return result->attached() ? result->task_id() : *answered.task_id;
+      }
     };
     std::vector<Ack> acks;
     std::vector<const v1::TaskOutcome*> outcomes;

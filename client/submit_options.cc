@@ -32,6 +32,20 @@ void FillRetryPolicy(SubmitRetryOptions retry, v1::RetryPolicy* policy) {
   }
 }
 
+bool IsSet(const SubmitUniqueOptions& unique) {
+  return !unique.key.empty() || unique.window ||
+         unique.scope != v1::UNIQUE_SCOPE_UNSPECIFIED ||
+         unique.on_conflict != v1::UNIQUE_CONFLICT_UNSPECIFIED;
+}
+
+void FillUnique(SubmitUniqueOptions options, v1::Unique* unique) {
+  unique->set_key(std::move(options.key));
+  unique->set_scope(options.scope);
+  if (options.window)
+    DurationToProto(*options.window, unique->mutable_window());
+  unique->set_on_conflict(options.on_conflict);
+}
+
 }  // namespace
 
 v1::TaskSpec ToTaskSpec(SubmitOptions options) {
@@ -58,6 +72,8 @@ v1::TaskSpec ToTaskSpec(SubmitOptions options) {
   spec.set_result_mode(options.result_mode);
   spec.set_delivery_mode(options.delivery_mode);
   spec.set_batch_id(std::move(options.batch_id));
+  if (IsSet(options.unique))
+    FillUnique(std::move(options.unique), spec.mutable_unique());
   return spec;
 }
 

@@ -28,6 +28,14 @@ struct SubmitRetryOptions {
   std::optional<absl::Duration> total_time_limit;
 };
 
+// At most one task per key: see Unique in apium/v1/task.proto.
+struct SubmitUniqueOptions {
+  std::string key;  // empty: none
+  v1::UniqueScope scope = v1::UNIQUE_SCOPE_UNSPECIFIED;
+  std::optional<absl::Duration> window;
+  v1::UniqueConflict on_conflict = v1::UNIQUE_CONFLICT_UNSPECIFIED;
+};
+
 //   client->Submit({.type = "mail.send", .payload = JsonArguments(7), .delay =
 //   absl::Minutes(5)});
 struct SubmitOptions {
@@ -48,9 +56,15 @@ struct SubmitOptions {
   v1::ResultMode result_mode = v1::RESULT_MODE_UNSPECIFIED;
   v1::DeliveryMode delivery_mode = v1::DELIVERY_MODE_UNSPECIFIED;
   std::string batch_id;  // open batch that it joins; empty: none
+  SubmitUniqueOptions unique;
+  // Of the call, not of the task: another call with the same id and content
+  // gets the same answer for 24 h. Empty: the client mints one where its own
+  // retries need it.
+  std::string request_id;
 };
 
-// The same as a message. Nothing is checked: the server is the judge.
+// The same as a message, without `request_id`. Nothing is checked: the server
+// is the judge.
 v1::TaskSpec ToTaskSpec(SubmitOptions options);
 
 }  // namespace apium

@@ -37,12 +37,23 @@ Request RequestFor(const ClientOptions& options, std::string_view task_id) {
 }
 
 v1::SubmitTaskRequest SubmitRequest(const ClientOptions& options,
-                                    v1::TaskSpec spec) {
-  FillTaskId(&spec);
+                                    v1::TaskSpec spec, std::string request_id) {
+  // Either makes a retry safe. An id of the task's own does not where the
+  // answer may be another task's.
+  if (request_id.empty() && spec.has_unique())
+    request_id = NewUuidV7(absl::Now());
+  if (request_id.empty()) FillTaskId(&spec);
   v1::SubmitTaskRequest request;
+  request.set_request_id(std::move(request_id));
   request.set_namespace_(options.namespace_name);
   request.mutable_spec()->Swap(&spec);
   return request;
+}
+
+TaskHandle HandleOf(TaskClient* client, v1::SubmitTaskResponse response) {
+  return TaskHandle(client, std::move(*response.mutable_task_id()),
+                    response.attached() ? TaskHandle::Origin::kAttached
+                                        : TaskHandle::Origin::kSubmitted);
 }
 
 // For the responses that carry one task.
@@ -144,32 +155,45 @@ TaskClient::TaskClient(std::shared_ptr<Connection> connection)
 
 TaskClient::~TaskClient() = default;
 
-absl::StatusOr<TaskHandle> TaskClient::Submit(SubmitOptions options) {
-  return Submit(ToTaskSpec(std::move(options)));
+absl::StatusOr<TaskHandle> TaskClient::Submit(
+    const v1::SubmitTaskRequest& request) {
+  APIUM_ASSIGN_OR_RETURN(v1::SubmitTaskResponse response,
+                         BlockingCall(QuickCall(options()), rpc_->stub.get(),
+                                      &Stub::SubmitTask, request));
+  return HandleOf(this, std::move(response));
+}
+
+absl::StatusOr<TaskHandle> TaskClient::Submit(SubmitOptions submit) {
+  std::string request_id = std::move(submit.request_id);
+  return Submit(SubmitRequest(options(), ToTaskSpec(std::move(submit)),
+                              std::move(request_id)));
 }
 
 absl::StatusOr<TaskHandle> TaskClient::Submit(v1::TaskSpec spec) {
-  APIUM_ASSIGN_OR_RETURN(
-      v1::SubmitTaskResponse response,
-      BlockingCall(QuickCall(options()), rpc_->stub.get(), &Stub::SubmitTask,
-                   SubmitRequest(options(), std::move(spec))));
-  return TaskHandle(this, std::move(*response.mutable_task_id()));
+  return Submit(SubmitRequest(options(), std::move(spec), ""));
 }
 
-void TaskClient::SubmitAsync(SubmitOptions options, Callback<TaskHandle> done) {
-  SubmitAsync(ToTaskSpec(std::move(options)), std::move(done));
+void TaskClient::SubmitAsync(v1::SubmitTaskRequest request,
+                             Callback<TaskHandle> done) {
+  connection_->KeepCallbacksAwake();
+  StartAsyncCall(&rpc_->calls, QuickCall(options()), rpc_->async(),
+                 &AsyncStub::SubmitTask, std::move(request),
+                 [this, done = std::move(done)](
+                     absl::StatusOr<v1::SubmitTaskResponse> response) {
+                   if (!response.ok()) return done(response.status());
+                   done(HandleOf(this, *std::move(response)));
+                 });
+}
+
+void TaskClient::SubmitAsync(SubmitOptions submit, Callback<TaskHandle> done) {
+  std::string request_id = std::move(submit.request_id);
+  SubmitAsync(SubmitRequest(options(), ToTaskSpec(std::move(submit)),
+                            std::move(request_id)),
+              std::move(done));
 }
 
 void TaskClient::SubmitAsync(v1::TaskSpec spec, Callback<TaskHandle> done) {
-  connection_->KeepCallbacksAwake();
-  StartAsyncCall(
-      &rpc_->calls, QuickCall(options()), rpc_->async(), &AsyncStub::SubmitTask,
-      SubmitRequest(options(), std::move(spec)),
-      [this, done = std::move(done)](
-          absl::StatusOr<v1::SubmitTaskResponse> response) {
-        if (!response.ok()) return done(response.status());
-        done(TaskHandle(this, std::move(*response->mutable_task_id())));
-      });
+  SubmitAsync(SubmitRequest(options(), std::move(spec), ""), std::move(done));
 }
 
 std::vector<absl::StatusOr<TaskHandle>> TaskClient::SubmitMany(
@@ -191,6 +215,9 @@ std::vector<absl::StatusOr<TaskHandle>> TaskClient::SubmitMany(
         handles.emplace_back(response.status());
       } else if (response->results(i).has_error()) {
         handles.emplace_back(StatusFromItemError(response->results(i).error()));
+      } else if (response->results(i).attached()) {
+        handles.emplace_back(TaskHandle(this, response->results(i).task_id(),
+                                        TaskHandle::Origin::kAttached));
       } else {
         handles.emplace_back(TaskHandle(this, request.specs(i).task_id()));
       }

@@ -15,6 +15,7 @@
 #ifndef APIUM_CLIENT_TASK_CLIENT_H_
 #define APIUM_CLIENT_TASK_CLIENT_H_
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -40,10 +41,15 @@ struct TaskStreamOptions;
 // A submitted task. A small value; borrows its client.
 class TaskHandle {
  public:
-  TaskHandle(TaskClient* client, std::string id)
-      : client_(client), id_(std::move(id)) {}
+  enum class Origin : uint8_t { kSubmitted, kAttached };
+
+  TaskHandle(TaskClient* client, std::string id,
+             Origin origin = Origin::kSubmitted)
+      : client_(client), id_(std::move(id)), origin_(origin) {}
 
   const std::string& id() const { return id_; }
+  // The submit made no task: this is the one that holds the unique key.
+  bool attached() const { return origin_ == Origin::kAttached; }
 
   // As the functions of TaskClient with this id.
   absl::StatusOr<v1::Task> Get() const;
@@ -62,6 +68,7 @@ class TaskHandle {
  private:
   TaskClient* client_;
   std::string id_;
+  Origin origin_;
 };
 
 // OK if the task succeeded. Else ABORTED, with reason TASK_FAILED,
@@ -89,7 +96,7 @@ class TaskClient {
   TaskClient& operator=(const TaskClient&) = delete;
 
   // Returns once the task is durable. ALREADY_EXISTS / TASK_ID_REUSED: the id
-  // belongs to another task.
+  // belongs to another task; UNIQUE_KEY_HELD: see SubmitOptions::unique.
   absl::StatusOr<TaskHandle> Submit(SubmitOptions options);
   absl::StatusOr<TaskHandle> Submit(v1::TaskSpec spec);
   void SubmitAsync(SubmitOptions options, Callback<TaskHandle> done);
@@ -97,7 +104,9 @@ class TaskClient {
 
   // One answer for each spec, in order; any of them may be refused on its own.
   // Sent in as few calls as the server's limits allow, each with the client's
-  // deadline: a call that fails gives its status to all its specs.
+  // deadline: a call that fails gives its status to all its specs. A call that
+  // is retried because its answer was lost is safe by the tasks' ids, but for
+  // specs with a unique key: those may be attached to their own first attempt.
   std::vector<absl::StatusOr<TaskHandle>> SubmitMany(
       std::vector<v1::TaskSpec> specs);
 
@@ -169,6 +178,8 @@ class TaskClient {
   struct Rpc;
 
   const ClientOptions& options() const;
+  absl::StatusOr<TaskHandle> Submit(const v1::SubmitTaskRequest& request);
+  void SubmitAsync(v1::SubmitTaskRequest request, Callback<TaskHandle> done);
 
   const std::shared_ptr<Connection> connection_;
   const std::unique_ptr<Rpc> rpc_;

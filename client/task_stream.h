@@ -40,6 +40,8 @@ struct SubmitAck {
   uint64_t sequence = 0;
   // Valid during the callback.
   std::string_view task_id;
+  // No task was made: `task_id` is that of the one that holds the unique key.
+  bool attached = false;
   // OK: the task is durable. Else why it was refused.
   absl::Status status;
 };
@@ -63,8 +65,8 @@ struct TaskStreamOptions {
   // Once for each task. May be empty.
   std::function<void(const SubmitAck&)> on_ack;
   // If set, the outcome of each accepted task, once; no two tasks may have the
-  // same id then. Outcomes that were due while the stream was broken are
-  // fetched.
+  // same id then. Of a task that others were attached to: at least once.
+  // Outcomes that were due while the stream was broken are fetched.
   std::function<void(const v1::TaskOutcome&)> on_outcome;
   std::function<void(const StreamInterruption&)> on_interruption;
   // How long it may take to open the stream again before it is given up. Zero:

@@ -85,4 +85,13 @@ Fingerprint SpecFingerprint(const v1::TaskSpec& spec) {
   return builder.Finish();
 }
 
+Fingerprint RequestFingerprint(const v1::TaskSpec& spec) {
+  const Fingerprint content = SpecFingerprint(spec);
+  return FingerprintBuilder()
+      .AddUint64(content.high)
+      .AddUint64(content.low)
+      .AddBytes(spec.task_id())
+      .Finish();
+}
+
 }  // namespace apium::broker

@@ -14,6 +14,9 @@ namespace apium::broker {
 // its bytes, while defaults may change between versions. Without the id.
 Fingerprint SpecFingerprint(const v1::TaskSpec& spec);
 
+// The same with the id: what a request with an id asks for.
+Fingerprint RequestFingerprint(const v1::TaskSpec& spec);
+
 }  // namespace apium::broker
 
 #endif  // APIUM_BROKER_SERVICE_SPEC_FINGERPRINT_H_

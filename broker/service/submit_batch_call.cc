@@ -43,7 +43,8 @@ grpc::ServerUnaryReactor* SubmitBatchCall::Start(
 void SubmitBatchCall::Take(uint64_t tag, Reply&& reply) {
   SubmitReply* const body = std::get_if<SubmitReply>(&reply.body);
   APIUM_CHECK(body != nullptr) << "reply of another kind";
-  answers_[tag] = {std::move(body->status), std::move(body->task_id)};
+  answers_[tag] = {std::move(body->status), std::move(body->task_id),
+                   body->attached};
   if (--awaited_ == 0) AnswerAll();
 }
 
@@ -53,6 +54,7 @@ void SubmitBatchCall::AnswerAll() {
     v1::SubmitTasksResult* const result = response_->add_results();
     if (answer.status.ok()) {
       result->set_task_id(std::move(answer.task_id));
+      result->set_attached(answer.attached);
     } else {
       ItemErrorToProto(answer.status, result->mutable_error());
     }

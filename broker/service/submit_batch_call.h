@@ -31,6 +31,7 @@ class SubmitBatchCall final : public SharedUnaryCall, public ReplySink {
   struct Answer {
     absl::Status status;
     std::string task_id;
+    bool attached = false;
   };
   void AnswerAll();
 

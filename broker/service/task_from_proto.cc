@@ -72,9 +72,6 @@ absl::Status CheckImplemented(const v1::TaskSpec& spec) {
   if (!spec.ordering_key().empty()) {
     return refuse("spec.ordering_key", "running in order");
   }
-  if (spec.has_unique()) {
-    return refuse("spec.unique", "one task per key");
-  }
   if (!spec.required_labels().empty()) {
     return refuse("spec.required_labels", "choosing workers by label");
   }

@@ -8,6 +8,7 @@
 #include "broker/service/engine_call.h"
 #include "broker/service/follow_task_call.h"
 #include "broker/service/list_tasks_call.h"
+#include "broker/service/spec_fingerprint.h"
 #include "broker/service/submit_batch_call.h"
 #include "broker/service/task_from_proto.h"
 #include "broker/service/task_read.h"
@@ -16,6 +17,7 @@
 #include "common/clock.h"
 #include "common/error_reason.h"
 #include "common/limits.h"
+#include "common/names.h"
 #include "common/rpc/proto_time.h"
 #include "common/status_macros.h"
 #include "common/strings.h"
@@ -85,6 +87,14 @@ grpc::ServerUnaryReactor* TaskServiceImpl::SubmitTask(
                      InvalidField("spec", "is missing; it says what to run"));
   }
   SubmitCommand command;
+  if (!request->request_id().empty()) {
+    const absl::Status valid =
+        ValidateIdempotencyKey("request_id", request->request_id());
+    if (!valid.ok()) return FinishNow(rpc, valid);
+    command.request = std::make_shared<RequestIdentity>(
+        RequestIdentity{.id = request->request_id(),
+                        .fingerprint = RequestFingerprint(request->spec())});
+  }
   const absl::Status valid =
       SubmitFromProto(context_.limits, *namespace_name, context_.clock->Now(),
                       Mutable(request)->mutable_spec(), &command);
@@ -96,6 +106,7 @@ grpc::ServerUnaryReactor* TaskServiceImpl::SubmitTask(
         if (!reply.status.ok()) return reply.status;
         response->set_task_id(std::move(reply.task_id));
         TimeToProto(reply.create_time, response->mutable_create_time());
+        response->set_attached(reply.attached);
         return absl::OkStatus();
       });
 }

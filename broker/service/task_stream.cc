@@ -169,7 +169,8 @@ void TaskStream::ReadOn() {
 void TaskStream::Take(uint64_t tag, Reply&& reply) {
   if (SubmitReply* const submit = std::get_if<SubmitReply>(&reply.body)) {
     taken_answers_.push_back({tag, std::move(submit->status),
-                              std::move(submit->task_id), submit->minted});
+                              std::move(submit->task_id), submit->minted,
+                              submit->attached});
     return;
   }
   OutcomeReply* const outcome = std::get_if<OutcomeReply>(&reply.body);
@@ -220,7 +221,9 @@ void TaskStream::Flush() {
         slot.answered = true;
         if (report_outcomes_ && answer.status.ok()) ++outcomes_awaited_;
         slot.status = std::move(answer.status);
-        if (answer.minted) slot.task_id = std::move(answer.task_id);
+        slot.attached = answer.attached;
+        if (answer.minted || answer.attached)
+          slot.task_id = std::move(answer.task_id);
       }
       for (std::shared_ptr<const Outcome>& outcome : taken_outcomes_) {
         --outcomes_awaited_;
@@ -290,8 +293,10 @@ bool TaskStream::GatherOutgoing() {
   if (outgoing_opened_) return true;
   while (!slots_.empty() && slots_.front().answered) {
     Slot& slot = slots_.front();
-    outgoing_answers_.push_back(
-        {first_sequence_, std::move(slot.status), std::move(slot.task_id)});
+    outgoing_answers_.push_back({.sequence = first_sequence_,
+                                 .status = std::move(slot.status),
+                                 .task_id = std::move(slot.task_id),
+                                 .attached = slot.attached});
     slots_.pop_front();
     ++first_sequence_;
   }
@@ -323,6 +328,7 @@ void TaskStream::BuildResponse() {
     v1::StreamSubmitResult* const result = results->add_submitted();
     result->set_sequence(answer.sequence);
     if (!answer.task_id.empty()) result->set_task_id(std::move(answer.task_id));
+    result->set_attached(answer.attached);
     if (!answer.status.ok()) {
       ItemErrorToProto(answer.status, result->mutable_error());
     }

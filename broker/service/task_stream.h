@@ -60,13 +60,15 @@ class TaskStream final
   struct Slot {
     bool answered = false;
     absl::Status status;
-    std::string task_id;  // where the broker minted it
+    std::string task_id;  // where it is not the submitter's own
+    bool attached = false;
   };
   struct Answer {
     uint64_t sequence = 0;
     absl::Status status;
     std::string task_id;
     bool minted = false;
+    bool attached = false;
   };
 
   // Reading side: one read, and what follows from it, at a time.

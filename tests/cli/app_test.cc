@@ -118,6 +118,34 @@ TEST_F(AppTest, SubmitCarriesLimitsAndModes) {
   EXPECT_THAT(wrong.err, HasSubstr("--result-mode"));
 }
 
+TEST_F(AppTest, SubmitCarriesAUniqueKey) {
+  const Ran ran = Run({"task", "submit", "t", "--unique-key", "k",
+                       "--unique-scope", "window", "--unique-window", "5s",
+                       "--on-conflict", "attach", "--request-id", "r"});
+  EXPECT_EQ(ran.exit_code, kExitOk) << ran.err;
+  const v1::SubmitTaskRequest request = broker_.last_submit();
+  EXPECT_EQ(request.request_id(), "r");
+  const v1::Unique& unique = request.spec().unique();
+  EXPECT_EQ(unique.key(), "k");
+  EXPECT_EQ(unique.scope(), v1::UNIQUE_SCOPE_WINDOW);
+  EXPECT_EQ(unique.window().seconds(), 5);
+  EXPECT_EQ(unique.on_conflict(), v1::UNIQUE_CONFLICT_ATTACH);
+}
+
+TEST_F(AppTest, SubmitSaysThatItWasAttached) {
+  broker_.AttachTo("holder");
+  const std::vector<std::string> submit = {
+      "task",     "submit",          "t", "--unique-key", "k", "--on-conflict",
+      "throttle", "--unique-window", "1h"};
+  Ran ran = Run(submit);
+  EXPECT_EQ(ran.out, "holder\n");
+  EXPECT_EQ(ran.err, "attached: holder holds the unique key\n");
+  std::vector<std::string> json = {"--output", "json"};
+  json.insert(json.end(), submit.begin(), submit.end());
+  ran = Run(json);
+  EXPECT_THAT(ran.out, HasSubstr("\"attached\": true"));
+}
+
 TEST_F(AppTest, SubmitTakesAnEtaOrADelayButNotBoth) {
   EXPECT_EQ(
       Run({"task", "submit", "t", "--eta", "2030-01-01T00:00:00Z"}).exit_code,
@@ -432,6 +460,8 @@ TEST_F(AppTest, WrongUsageIsTold) {
            {"task", "get", "bad id"},
            {"task", "submit", "t", "--priority", "256"},
            {"task", "submit", "t", "--delay", "soon"},
+           {"task", "submit", "t", "--on-conflict", "attach"},
+           {"task", "submit", "t", "--unique-key", "k", "--on-conflict", "no"},
            {"task", "submit", "bad type!"},
            {"-o", "xml", "task", "list"},
            {"completion", "csh"},

@@ -104,7 +104,14 @@ class FakeBroker::Stream final
           response.mutable_results()->add_submitted();
       result->set_sequence(broker_->wrong_sequence_ ? sequence_ + 1'000'000
                                                     : sequence_);
-      if (absl::Status status = broker_->Accept(spec); !status.ok()) {
+      if (!broker_->attach_to_.empty()) {
+        result->set_task_id(broker_->attach_to_);
+        result->set_attached(true);
+        if (report_outcomes_) {
+          *response.mutable_results()->add_outcomes() =
+              broker_->tasks_[broker_->attach_to_].outcome();
+        }
+      } else if (absl::Status status = broker_->Accept(spec); !status.ok()) {
         result->mutable_error()->set_code(static_cast<int>(status.code()));
         result->mutable_error()->set_message(std::string(status.message()));
         result->mutable_error()->set_reason(ReasonOf(status));
@@ -155,9 +162,18 @@ class FakeBroker::Tasks final
         broker_->user_agent_ =
             std::string(agent->second.data(), agent->second.size());
       }
-      if (absl::Status status = broker_->Accept(request->spec()); !status.ok())
+      broker_->last_submit_ = *request;
+      v1::TaskSpec spec = request->spec();
+      // The same request gets the same id.
+      if (spec.task_id().empty())
+        spec.set_task_id(StrCat("minted-", request->request_id()));
+      response->set_task_id(spec.task_id());
+      if (!broker_->attach_to_.empty()) {
+        response->set_task_id(broker_->attach_to_);
+        response->set_attached(true);
+      } else if (absl::Status status = broker_->Accept(spec); !status.ok()) {
         return ToGrpcStatus(status);
-      response->set_task_id(request->spec().task_id());
+      }
     }
     return ToGrpcStatus(broker_->LostAnswer("SubmitTask"));
   }
@@ -171,7 +187,10 @@ class FakeBroker::Tasks final
     for (const v1::TaskSpec& spec : request->specs()) {
       v1::SubmitTasksResult* result = response->add_results();
       absl::Status status = broker_->Accept(spec);
-      if (status.ok()) {
+      if (!broker_->attach_to_.empty()) {
+        result->set_task_id(broker_->attach_to_);
+        result->set_attached(true);
+      } else if (status.ok()) {
         result->set_task_id(spec.task_id());
       } else {
         result->mutable_error()->set_code(static_cast<int>(status.code()));
@@ -748,6 +767,16 @@ absl::Status FakeBroker::LostAnswer(std::string_view method) {
   if (lost == lost_answers_.end() || lost->second == 0) return absl::OkStatus();
   --lost->second;
   return absl::UnavailableError("the connection broke");
+}
+
+void FakeBroker::AttachTo(std::string task_id) {
+  absl::MutexLock lock(&mu_);
+  attach_to_ = std::move(task_id);
+}
+
+v1::SubmitTaskRequest FakeBroker::last_submit() const {
+  absl::MutexLock lock(&mu_);
+  return last_submit_;
 }
 
 absl::Status FakeBroker::Accept(v1::TaskSpec spec) {

@@ -67,6 +67,10 @@ class FakeBroker {
   // Tasks are read from streams and forgotten, as by a broker that crashes
   // before its commit.
   void ForgetTasks(bool forget);
+  // Submits are answered as attached to this task; empty: no longer.
+  void AttachTo(std::string task_id);
+  // The last one of SubmitTask.
+  v1::SubmitTaskRequest last_submit() const;
   // Refuses tasks of this type with NOT_FOUND / QUEUE_NOT_FOUND.
   void RefuseType(std::string type);
   // Ends the open streams.
@@ -123,6 +127,8 @@ class FakeBroker {
   std::vector<int> batch_sizes_ ABSL_GUARDED_BY(mu_);
   std::set<std::shared_ptr<Stream>> streams_ ABSL_GUARDED_BY(mu_);
   std::set<std::string> refused_types_ ABSL_GUARDED_BY(mu_);
+  std::string attach_to_ ABSL_GUARDED_BY(mu_);
+  v1::SubmitTaskRequest last_submit_ ABSL_GUARDED_BY(mu_);
   uint32_t window_ ABSL_GUARDED_BY(mu_) = 100'000;
   bool hold_answers_ ABSL_GUARDED_BY(mu_) = false;
   bool forget_tasks_ ABSL_GUARDED_BY(mu_) = false;

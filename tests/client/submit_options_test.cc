@@ -56,6 +56,18 @@ TEST(SubmitOptionsTest, EveryFieldArrives) {
       R"(delivery_mode: DELIVERY_MODE_AT_MOST_ONCE batch_id: "letters" )");
 }
 
+TEST(SubmitOptionsTest, AUniqueKeyArrives) {
+  EXPECT_EQ(
+      Text(ToTaskSpec({.type = "t",
+                       .unique = {.key = "k",
+                                  .scope = v1::UNIQUE_SCOPE_WINDOW,
+                                  .window = absl::Seconds(3),
+                                  .on_conflict = v1::UNIQUE_CONFLICT_ATTACH},
+                       .request_id = "r"})),
+      R"(type: "t" payload { } unique { key: "k" scope: UNIQUE_SCOPE_WINDOW )"
+      R"(window { seconds: 3 } on_conflict: UNIQUE_CONFLICT_ATTACH } )");
+}
+
 TEST(SubmitOptionsTest, TimesArrive) {
   const v1::TaskSpec spec =
       ToTaskSpec({.type = "t",

@@ -59,6 +59,50 @@ TEST_F(TaskClientTest, ALostAnswerDoesNotSubmitTwice) {
   EXPECT_EQ(broker_.tasks().size(), 1u);
 }
 
+TEST_F(TaskClientTest, ASubmitWithAUniqueKeyIsRepeatedUnderItsRequestId) {
+  broker_.LoseAnswers("SubmitTask", 2);
+  const auto task = client_->Submit({.type = "t", .unique = {.key = "k"}});
+  ASSERT_THAT(task, IsOk());
+  EXPECT_EQ(broker_.calls("SubmitTask"), 3);
+  EXPECT_EQ(broker_.tasks().size(), 1u);
+  const v1::SubmitTaskRequest last = broker_.last_submit();
+  EXPECT_TRUE(UuidV7Time(last.request_id()).has_value());
+  EXPECT_EQ(last.spec().task_id(), "") << "the broker mints it";
+  EXPECT_EQ(last.spec().unique().key(), "k");
+  EXPECT_FALSE(task->attached());
+}
+
+TEST_F(TaskClientTest, KeepsTheRequestIdThatItIsGiven) {
+  ASSERT_THAT(client_->Submit({.type = "t", .request_id = "r"}), IsOk());
+  EXPECT_EQ(broker_.last_submit().request_id(), "r");
+  absl::Notification done;
+  client_->SubmitAsync({.type = "t", .task_id = "x", .request_id = "s"},
+                       [&](const absl::StatusOr<TaskHandle>& task) {
+                         EXPECT_THAT(task, IsOk());
+                         done.Notify();
+                       });
+  done.WaitForNotification();
+  EXPECT_EQ(broker_.last_submit().request_id(), "s");
+  EXPECT_EQ(broker_.last_submit().spec().task_id(), "x");
+  ASSERT_THAT(client_->Submit({.type = "t"}), IsOk());
+  EXPECT_EQ(broker_.last_submit().request_id(), "");
+}
+
+TEST_F(TaskClientTest, AnAttachedHandleIsThatOfTheHolder) {
+  broker_.AttachTo("holder");
+  const auto task = client_->Submit({.type = "t", .task_id = "mine"});
+  ASSERT_THAT(task, IsOk());
+  EXPECT_EQ(task->id(), "holder");
+  EXPECT_TRUE(task->attached());
+  std::vector<v1::TaskSpec> specs(1);
+  specs[0].set_type("t");
+  const auto many = client_->SubmitMany(std::move(specs));
+  ASSERT_EQ(many.size(), 1u);
+  ASSERT_THAT(many[0], IsOk());
+  EXPECT_EQ(many[0]->id(), "holder");
+  EXPECT_TRUE(many[0]->attached());
+}
+
 TEST_F(TaskClientTest, SubmitIsRepeatedWhileTheBrokerIsUnavailable) {
   broker_.FailNext("SubmitTask", 3, absl::UnavailableError("starting"));
   EXPECT_THAT(client_->Submit({.type = "t"}), IsOk());

@@ -87,6 +87,26 @@ class TaskStreamTest : public ::testing::Test {
   std::vector<StreamInterruption> interruptions_;
 };
 
+TEST_F(TaskStreamTest, AttachedTasksAreToldWithTheHoldersIdAndOutcome) {
+  broker_.FinishTasksAtOnce();
+  ASSERT_THAT(client_->Submit({.type = "t", .task_id = "holder"}), IsOk());
+  broker_.AttachTo("holder");
+  TaskStreamOptions options = Recording();
+  RecordOutcomes(&options);
+  int attached = 0;
+  options.on_ack = [&](const SubmitAck& ack) {
+    EXPECT_EQ(ack.task_id, "holder");
+    attached += ack.attached;
+  };
+  auto stream = Open(std::move(options));
+  SubmitMany(*stream, 3);
+  EXPECT_THAT(stream->Finish(), IsOk());
+  EXPECT_EQ(attached, 3);
+  absl::MutexLock lock(&mu_);
+  EXPECT_THAT(outcomes_, SizeIs(1));
+  EXPECT_GE(outcomes_["holder"], 1);
+}
+
 TEST_F(TaskStreamTest, EveryTaskIsAcknowledgedOnceInOrder) {
   constexpr int kTasks = 5000;
   std::unique_ptr<TaskStream> stream = Open(Recording());

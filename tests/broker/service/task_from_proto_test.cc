@@ -302,19 +302,21 @@ TEST_P(NotCarriedOutTest, IsRefusedAsUnimplementedByName) {
 
 INSTANTIATE_TEST_SUITE_P(
     All, NotCarriedOutTest,
-    testing::Values(
-        NotCarriedOut{"spec.hard_time_limit",
-                      [](auto* s) { s->mutable_hard_time_limit(); }},
-        NotCarriedOut{"spec.fairness_key",
-                      [](auto* s) { s->set_fairness_key("k"); }},
-        NotCarriedOut{"spec.ordering_key",
-                      [](auto* s) { s->set_ordering_key("k"); }},
-        NotCarriedOut{"spec.unique", [](auto* s) { s->mutable_unique(); }},
-        NotCarriedOut{
-            "spec.required_labels",
-            [](auto* s) { (*s->mutable_required_labels())["k"] = "v"; }},
-        NotCarriedOut{"spec.parent_task_ids",
-                      [](auto* s) { s->add_parent_task_ids("p"); }}));
+    testing::Values(NotCarriedOut{"spec.hard_time_limit",
+                                  [](auto* s) {
+                                    s->mutable_hard_time_limit();
+                                  }},
+                    NotCarriedOut{"spec.fairness_key",
+                                  [](auto* s) { s->set_fairness_key("k"); }},
+                    NotCarriedOut{"spec.ordering_key",
+                                  [](auto* s) { s->set_ordering_key("k"); }},
+                    NotCarriedOut{"spec.required_labels",
+                                  [](auto* s) {
+                                    (*s->mutable_required_labels())["k"] = "v";
+                                  }},
+                    NotCarriedOut{"spec.parent_task_ids", [](auto* s) {
+                                    s->add_parent_task_ids("p");
+                                  }}));
 
 TEST(SpecFingerprintTest, IsTheSameForTheSameContentUnderAnyId) {
   v1::TaskSpec a = MinimalSpec();
@@ -351,6 +353,13 @@ TEST(SpecFingerprintTest, DiffersWithEveryField) {
       [](auto* s) { s->mutable_retry_policy()->set_jitter(0); },
       [](auto* s) { s->mutable_retry_policy()->add_non_retryable_types("x"); },
       [](auto* s) { s->mutable_retry_policy()->set_max_crashes(2); },
+      [](auto* s) { s->mutable_unique(); },
+      [](auto* s) { s->mutable_unique()->set_key("x"); },
+      [](auto* s) { s->mutable_unique()->set_scope(v1::UNIQUE_SCOPE_WINDOW); },
+      [](auto* s) { s->mutable_unique()->mutable_window(); },
+      [](auto* s) {
+        s->mutable_unique()->set_on_conflict(v1::UNIQUE_CONFLICT_ATTACH);
+      },
   };
   std::vector<Fingerprint> seen = {SpecFingerprint(MinimalSpec())};
   for (const auto& change : changes) {
@@ -361,6 +370,17 @@ TEST(SpecFingerprintTest, DiffersWithEveryField) {
         << spec.DebugString();
     seen.push_back(fingerprint);
   }
+}
+
+TEST(SpecFingerprintTest, OfARequestDiffersWithTheId) {
+  v1::TaskSpec a = MinimalSpec();
+  v1::TaskSpec b = MinimalSpec();
+  EXPECT_EQ(RequestFingerprint(a), RequestFingerprint(b));
+  b.set_task_id("other");
+  EXPECT_NE(RequestFingerprint(a), RequestFingerprint(b));
+  b = MinimalSpec();
+  b.set_priority(1);
+  EXPECT_NE(RequestFingerprint(a), RequestFingerprint(b));
 }
 
 TEST(FailureFromProtoTest, CutsLongTextsInsteadOfRefusingThem) {

@@ -63,6 +63,125 @@ TEST(TaskServiceTest, AnswersARepeatedSubmitAsTheFirst) {
   EXPECT_THAT(broker.Submit(spec), HasReason("TASK_ID_REUSED"));
 }
 
+// A task of the unique key "k".
+v1::TaskSpec UniqueSpec(v1::UniqueConflict on_conflict) {
+  v1::TaskSpec spec = Spec("t");
+  spec.mutable_unique()->set_key("k");
+  spec.mutable_unique()->set_on_conflict(on_conflict);
+  return spec;
+}
+
+TEST(TaskServiceTest, AttachesToTheTaskThatHoldsTheKey) {
+  BrokerHarness broker;
+  const auto first = broker.Submit(UniqueSpec(v1::UNIQUE_CONFLICT_REJECT));
+  APIUM_ASSERT_OK(first);
+  const auto refused = broker.Submit(UniqueSpec(v1::UNIQUE_CONFLICT_REJECT));
+  EXPECT_THAT(refused, HasReason("UNIQUE_KEY_HELD"));
+  EXPECT_THAT(refused,
+              StatusIs(absl::StatusCode::kAlreadyExists, HasSubstr(*first)));
+  v1::SubmitTaskRequest request;
+  *request.mutable_spec() = UniqueSpec(v1::UNIQUE_CONFLICT_ATTACH);
+  request.mutable_spec()->set_task_id("mine");
+  v1::SubmitTaskResponse response;
+  TestContext context;
+  ASSERT_TRUE(broker.tasks().SubmitTask(&context, request, &response).ok());
+  EXPECT_EQ(response.task_id(), *first);
+  EXPECT_TRUE(response.attached());
+  EXPECT_TRUE(response.has_create_time());
+  EXPECT_THAT(broker.Get("mine"), HasReason("TASK_NOT_FOUND"));
+}
+
+TEST(TaskServiceTest, AttachesTasksOfABatch) {
+  BrokerHarness broker;
+  v1::SubmitTasksRequest request;
+  *request.add_specs() = UniqueSpec(v1::UNIQUE_CONFLICT_ATTACH);
+  *request.add_specs() = UniqueSpec(v1::UNIQUE_CONFLICT_ATTACH);
+  *request.add_specs() = UniqueSpec(v1::UNIQUE_CONFLICT_REJECT);
+  v1::SubmitTasksResponse response;
+  TestContext context;
+  ASSERT_TRUE(broker.tasks().SubmitTasks(&context, request, &response).ok());
+  ASSERT_EQ(response.results_size(), 3);
+  EXPECT_FALSE(response.results(0).attached());
+  EXPECT_TRUE(response.results(1).attached());
+  EXPECT_EQ(response.results(1).task_id(), response.results(0).task_id());
+  EXPECT_EQ(response.results(2).error().reason(), "UNIQUE_KEY_HELD");
+}
+
+TEST(TaskServiceTest, ABlockedTaskIsShownAndCounted) {
+  BrokerHarness broker;
+  TestWorker worker(broker, HelloFor("w", "t"));
+  worker.Grant(1);
+  APIUM_ASSERT_OK(broker.Submit(UniqueSpec(v1::UNIQUE_CONFLICT_REJECT)));
+  const auto deliveries = worker.Deliveries(1);
+  ASSERT_EQ(deliveries.size(), 1u);
+  const auto next = broker.Submit(UniqueSpec(v1::UNIQUE_CONFLICT_KEEP_LATEST));
+  APIUM_ASSERT_OK(next);
+  const auto task = broker.Get(*next);
+  APIUM_ASSERT_OK(task);
+  EXPECT_EQ(task->state(), v1::TASK_STATE_BLOCKED);
+  EXPECT_THAT(task->waiting_reason(), HasSubstr("unique key k"));
+  EXPECT_EQ(task->spec().unique().key(), "k");
+  v1::ListTasksRequest list;
+  list.add_states(v1::TASK_STATE_BLOCKED);
+  v1::ListTasksResponse listed;
+  {
+    TestContext context;
+    ASSERT_TRUE(broker.tasks().ListTasks(&context, list, &listed).ok());
+  }
+  ASSERT_EQ(listed.tasks_size(), 1);
+  EXPECT_EQ(listed.tasks(0).spec().task_id(), *next);
+  v1::GetQueueRequest get;
+  get.set_name("default");
+  v1::GetQueueResponse queue;
+  TestContext context;
+  ASSERT_TRUE(broker.queues().GetQueue(&context, get, &queue).ok());
+  EXPECT_EQ(queue.queue().counts().blocked(), 1u);
+}
+
+TEST(TaskServiceTest, ARequestWithAnIdIsCarriedOutOnce) {
+  BrokerHarness broker;
+  v1::SubmitTaskRequest request;
+  request.set_request_id("r-1");
+  std::set<std::string> ids;
+  for (int i = 0; i < 3; ++i) {
+    *request.mutable_spec() = Spec("t", "hello");
+    v1::SubmitTaskResponse response;
+    TestContext context;
+    ASSERT_TRUE(broker.tasks().SubmitTask(&context, request, &response).ok());
+    ids.insert(response.task_id());
+  }
+  EXPECT_EQ(ids.size(), 1u);
+  v1::SubmitTaskResponse response;
+  {
+    *request.mutable_spec() = Spec("t", "other");
+    TestContext context;
+    EXPECT_THAT(
+        FromGrpcStatus(broker.tasks().SubmitTask(&context, request, &response)),
+        HasReason("REQUEST_ID_REUSED"));
+  }
+  request.set_request_id("not this");
+  TestContext context;
+  const absl::Status wrong =
+      FromGrpcStatus(broker.tasks().SubmitTask(&context, request, &response));
+  EXPECT_THAT(wrong, StatusIs(absl::StatusCode::kInvalidArgument,
+                              HasSubstr("request_id")));
+}
+
+TEST(TaskServiceTest, SixtyFourSubmitsOfAKeyAtOnceAreOneTask) {
+  BrokerHarness broker;
+  std::vector<absl::StatusOr<std::string>> ids(64);
+  std::vector<std::thread> threads;
+  for (absl::StatusOr<std::string>& id : ids) {
+    threads.emplace_back(
+        [&] { id = broker.Submit(UniqueSpec(v1::UNIQUE_CONFLICT_ATTACH)); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const absl::StatusOr<std::string>& id : ids) {
+    APIUM_ASSERT_OK(id);
+    EXPECT_EQ(*id, *ids[0]);
+  }
+}
+
 TEST(TaskServiceTest, NamesWhatIsWrongWithABadSubmit) {
   BrokerHarness broker;
   v1::TaskSpec spec = Spec("mail.send");

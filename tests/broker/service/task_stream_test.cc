@@ -94,6 +94,39 @@ class TestStream {
   bool ended_ = false;
 };
 
+TEST(TaskStreamTest, AttachedTasksGetTheIdAndTheOutcomeOfTheHolder) {
+  BrokerHarness broker;
+  TestStream stream(broker, true);
+  v1::StreamTasksRequest request;
+  for (const char* id : {"holder", "other", "third"}) {
+    v1::TaskSpec* spec = request.mutable_batch()->add_specs();
+    *spec = Spec("t");
+    spec->set_task_id(id);
+    spec->mutable_unique()->set_key("k");
+    spec->mutable_unique()->set_on_conflict(v1::UNIQUE_CONFLICT_ATTACH);
+  }
+  ASSERT_TRUE(stream.Send(request));
+  const auto answers = stream.Answers(3);
+  ASSERT_EQ(answers.size(), 3u);
+  EXPECT_FALSE(answers[0].attached());
+  EXPECT_EQ(answers[0].task_id(), "") << "the submitter's own";
+  for (int i : {1, 2}) {
+    EXPECT_TRUE(answers[i].attached());
+    EXPECT_EQ(answers[i].task_id(), "holder");
+  }
+  TestWorker worker(broker, HelloFor("w", "t"));
+  worker.Grant(3);
+  const auto deliveries = worker.Deliveries(1);
+  ASSERT_EQ(deliveries.size(), 1u);
+  worker.Succeed(deliveries[0], "42");
+  for (const v1::TaskOutcome& outcome : stream.Outcomes(3)) {
+    EXPECT_EQ(outcome.task_id(), "holder");
+    EXPECT_EQ(outcome.result().data(), "42");
+  }
+  stream.SendNoMore();
+  APIUM_EXPECT_OK(stream.End());
+}
+
 TEST(TaskStreamTest, AnswersEveryTaskInItsOrder) {
   BrokerHarness broker;
   TestStream stream(broker, false);
