@@ -36,6 +36,10 @@ inline constexpr std::string_view kQueueNotFound =
     "QUEUE_NOT_FOUND";  // NOT_FOUND
 inline constexpr std::string_view kTaskNotFound =
     "TASK_NOT_FOUND";  // NOT_FOUND
+inline constexpr std::string_view kTaskLive =
+    "TASK_LIVE";  // FAILED_PRECONDITION: it has not ended
+inline constexpr std::string_view kTaskNotWaiting =
+    "TASK_NOT_WAITING";  // FAILED_PRECONDITION: a worker has it, or it ended
 inline constexpr std::string_view kTaskIdReused =
     "TASK_ID_REUSED";  // ALREADY_EXISTS: same id, other content
 inline constexpr std::string_view kUniqueKeyHeld =

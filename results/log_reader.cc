@@ -19,6 +19,8 @@ constexpr uint64_t kRowsPerRead = 64;
 // Outcomes that are fetched from the store at a time, in number and in bytes.
 constexpr size_t kFetchOutcomes = 64;
 constexpr size_t kFetchBytes = 1024 * 1024;
+// An outcome that was looked up in vain costs as much as so many log entries.
+constexpr size_t kEntriesPerOutcome = 8;
 
 absl::Status CursorExpired(uint64_t position) {
   return WithReason(
@@ -57,7 +59,9 @@ class LogReader::Batch {
                            .position = position});
     taken_bytes_ += entry.size;
     fetch_bytes_ += entry.size;
-    if (candidates_.size() >= kFetchOutcomes || fetch_bytes_ >= kFetchBytes) {
+    // At the limit, too: what was taken may turn out not to match.
+    if (candidates_.size() >= kFetchOutcomes || fetch_bytes_ >= kFetchBytes ||
+        Full()) {
       return Fetch();
     }
     return absl::OkStatus();
@@ -86,6 +90,11 @@ class LogReader::Batch {
       v1::TaskOutcome& outcome = outcomes_->emplace_back();
       APIUM_RETURN_IF_ERROR(ParseOutcome(query_.name_space, candidate.task_id,
                                          candidate.key, row.outcome, &outcome));
+      if (!query_.filter.Matches(outcome)) {
+        outcomes_->pop_back();
+        looked_at_ += kEntriesPerOutcome;
+        continue;
+      }
       if (!query_.with_data && outcome.has_result()) {
         outcome.mutable_result()->clear_data();
       }

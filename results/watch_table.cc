@@ -195,7 +195,8 @@ void WatchTable::AppendTo(CallId id, Watcher* watcher, uint64_t position,
   v1::WatchResultsResponse message;
   size_t bytes = 0;
   for (size_t i = 0; i < outcomes.size(); ++i) {
-    if (!watcher->filter.Matches(outcomes[i].entry)) {
+    if (!watcher->filter.Matches(outcomes[i].entry) ||
+        !watcher->filter.Matches(*outcomes[i].outcome)) {
       continue;
     }
     if (watcher->in_flight_bytes + bytes >= options_.in_flight_bytes_max) {

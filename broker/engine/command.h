@@ -83,7 +83,7 @@ struct ForgetSinkCommand {
   std::shared_ptr<ReplySink> sink;
 };
 
-// Answered by TaskReply, with the task after the request.
+// Answered by TaskReply, with the task after the request and `cancelled`.
 struct CancelTaskCommand {
   ReplyAddress reply;
   std::string namespace_name;
@@ -91,16 +91,74 @@ struct CancelTaskCommand {
   std::string reason;
 };
 
+// Which live tasks are meant. All conditions hold together.
+struct TaskFilter {
+  std::string namespace_name;
+  std::vector<TaskState> states;  // live states only; empty: all live ones
+  std::string queue;              // empty: all
+  std::string type;               // empty: all
+  // Each of them, with this value.
+  std::vector<std::pair<std::string, std::string>> headers;
+  absl::Time created_after = absl::InfinitePast();     // at or after
+  absl::Time created_before = absl::InfiniteFuture();  // before
+};
+
+// Cancels tasks, each as CancelTaskCommand does: either those of `task_ids`, at
+// once, or those that match `filter`, over many turns; a task accepted after
+// this command is never touched, and one that changes its state meanwhile is
+// judged by the state in which it is met. Answered by CancelTasksReply when all
+// of it is done. RESOURCE_EXHAUSTED / TOO_MANY_CANCELS.
+struct CancelTasksCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+  std::vector<std::string> task_ids;
+  std::optional<TaskFilter> filter;  // instead of `task_ids`
+  std::string reason;
+  bool dry_run = false;  // with `filter`: only count
+};
+
+// Changes a task that waits; what is unset stays. Answered by TaskReply;
+// FAILED_PRECONDITION / TASK_NOT_WAITING.
+struct UpdateTaskCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+  std::string task_id;
+  std::optional<uint8_t> priority;
+  // At most one of these.
+  std::optional<absl::Time> eta;
+  std::optional<absl::Duration> delay;
+  bool run_now = false;
+  // At most one of these.
+  std::optional<absl::Time> expire_time;  // InfiniteFuture: never
+  std::optional<absl::Duration> expire_after;
+};
+
+// A finished task is to be forgotten: answered by StatusReply once the result
+// service has its outcome and can forget it. FAILED_PRECONDITION / TASK_LIVE;
+// NOT_FOUND / TASK_NOT_FOUND: the result service may still know it;
+// UNAVAILABLE / RESULTS_UNAVAILABLE: it has not confirmed the outcome by
+// `deadline`.
+struct ForgetTaskCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+  std::string task_id;
+  absl::Time deadline = absl::InfiniteFuture();
+};
+
+// Answered by TaskCountsReply.
+struct CountTasksCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+  std::string queue;  // empty: all
+};
+
 // Lists live tasks (leased, then ready, then scheduled, then blocked). Answered
 // by TaskPageReply.
 struct ListTasksCommand {
   ReplyAddress reply;
-  std::string namespace_name;
+  TaskFilter filter;
   uint32_t page_size = 100;
   std::string page_token;  // from a former TaskPageReply; empty: from the start
-  std::vector<TaskState> states;  // live states only; empty: all live ones
-  std::string queue;              // empty: all
-  std::string type;               // empty: all
 };
 
 // A worker says hello. Answered by a WorkerPush with SessionOpened or
@@ -405,6 +463,7 @@ using Command = std::variant<
     ListQueuesCommand, DeleteQueueCommand, PurgeQueueCommand,
     OutboxConfirmedCommand, SetAdmissionCommand, GetStatsCommand,
     CreateBatchCommand, CloseBatchCommand, GetBatchCommand, ListBatchesCommand,
+    CancelTasksCommand, UpdateTaskCommand, ForgetTaskCommand, CountTasksCommand,
     FollowTaskCommand, ListDeadLettersCommand, GetDeadLetterCommand,
     RedriveDeadLetterCommand, DiscardDeadLetterCommand, PurgeDeadLettersCommand,
     StartRedriveCommand, GetRedriveCommand, CancelRedriveCommand,

@@ -50,6 +50,35 @@ struct TaskReply {
   absl::Status status;
   TaskSnapshot task;
   Elsewhere elsewhere = Elsewhere::kNo;
+  // What a CancelTaskCommand did, as far as this shard knows the task.
+  CancelResult cancelled = CancelResult::kNotFound;
+};
+
+struct CancelTasksReply {
+  absl::Status status;
+  // One for each id of the command. kNotFound: not known here (any more), the
+  // result service may still have it.
+  std::vector<CancelResult> results;
+  // By filter: how many.
+  uint64_t cancelled = 0;
+  uint64_t requested = 0;
+};
+
+// Tasks of one queue.
+struct TaskCounts {
+  std::string queue;
+  uint64_t blocked = 0;
+  uint64_t scheduled = 0;
+  uint64_t queued = 0;
+  uint64_t leased = 0;   // not yet running
+  uint64_t started = 0;  // running
+  EndCounts ended;       // since the queue was made
+  uint64_t dead_letters = 0;
+};
+
+struct TaskCountsReply {
+  absl::Status status;
+  std::vector<TaskCounts> queues;  // by name
 };
 
 // A page of a task's chunks. `chunks` empty: ask again, for there is more now;
@@ -173,7 +202,8 @@ struct Reply {
   std::variant<SubmitReply, OutcomeReply, TaskReply, TaskPageReply, StatusReply,
                WorkersReply, QueueReply, QueuePageReply, PurgeReply, StatsReply,
                BatchReply, BatchPageReply, FollowReply, DeadLetterPageReply,
-               DeadLetterReply, RedriveReply, BreakerReply, BreakersReply>
+               DeadLetterReply, RedriveReply, BreakerReply, BreakersReply,
+               CancelTasksReply, TaskCountsReply>
       body;
 };
 

@@ -137,7 +137,9 @@ absl::Status Engine::Impl::BeginTurn(absl::Time now) {
   }
   AnswerExpiredWaiters();
   breakers_.HalfOpenDue(now_);
+  AnswerConfirmWaiters();
   APIUM_RETURN_IF_ERROR(RunPurges());
+  APIUM_RETURN_IF_ERROR(RunCancelJobs());
   APIUM_RETURN_IF_ERROR(RunLetterScans());
   return RunRedrives();
 }
@@ -162,10 +164,8 @@ absl::Status Engine::Impl::RunDueTimers() {
     if (due[i].kind == TimerKind::kReady) {
       if (task->stored.state != TaskState::kScheduled) continue;
       APIUM_ASSIGN_OR_RETURN(Lane * lane, lanes_.LaneOf(*task));
-      if (Purge* purge = PurgeOf(*task)) {
-        APIUM_RETURN_IF_ERROR(PurgeTask(task, purge));
-        continue;
-      }
+      APIUM_ASSIGN_OR_RETURN(const bool ended, EndOnTheMove(task));
+      if (ended) continue;
       queues_.AddScheduled(lane->queue, -1);
       APIUM_RETURN_IF_ERROR(lanes_.Enqueue(task, now_));
       NotifyWatchers(*task);
@@ -230,15 +230,16 @@ absl::Status Engine::Impl::EndTurn(Effects* effects) {
 
 absl::Time Engine::Impl::NextTurnTime() const {
   if (more_to_do_ || lanes_.WantsRefill() || !purges_.empty() ||
-      !letter_scans_.empty())
+      !letter_scans_.empty() || !cancel_jobs_.empty())
     return absl::InfinitePast();
   return std::min({timers_.NextTime(), sessions_.NextTime(),
-                   waiters_.NextTime(), redrives_.NextTime(),
-                   breakers_.NextTime()});
+                   waiters_.NextTime(), confirm_waiters_.NextTime(),
+                   redrives_.NextTime(), breakers_.NextTime()});
 }
 
 absl::Status Engine::Impl::Apply(OutboxConfirmedCommand&& command) {
   outbox_.Confirm(command.position);
+  AnswerConfirmWaiters();
   return absl::OkStatus();
 }
 

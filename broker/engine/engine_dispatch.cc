@@ -99,11 +99,14 @@ absl::StatusOr<bool> Engine::Impl::DispatchOne(Session* session) {
         if (first) task = suspects->suspects.front();
       }
       if (task == nullptr) break;
-      if (!IsLate(*task)) {
-        APIUM_RETURN_IF_ERROR(Deliver(task, session, queue));
-        return true;
+      if (IsLate(*task)) {
+        APIUM_RETURN_IF_ERROR(EndLateTask(task));
+        continue;
       }
-      APIUM_RETURN_IF_ERROR(EndLateTask(task));
+      APIUM_ASSIGN_OR_RETURN(const bool cancelled, CancelOnTheMove(task));
+      if (cancelled) continue;
+      APIUM_RETURN_IF_ERROR(Deliver(task, session, queue));
+      return true;
     }
   }
   return false;

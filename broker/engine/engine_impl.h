@@ -16,8 +16,10 @@
 #include "absl/time/time.h"
 #include "broker/engine/batch_table.h"
 #include "broker/engine/breaker_table.h"
+#include "broker/engine/cancel_job.h"
 #include "broker/engine/chunk_table.h"
 #include "broker/engine/command.h"
+#include "broker/engine/confirm_waiters.h"
 #include "broker/engine/dead_letter_table.h"
 #include "broker/engine/details_table.h"
 #include "broker/engine/effects.h"
@@ -41,9 +43,12 @@ namespace apium::broker {
 // RESOURCE_EXHAUSTED / TOO_MANY_WAITERS.
 absl::Status TooManyWaiters(size_t limit);
 
+
 // The rules of the shard over its tables. One file for each concern:
 //   engine.cc         the turn, recovery
-//   engine_tasks.cc   submit, look at, wait for, cancel, end a task
+//   engine_tasks.cc   submit, look at, wait for, end a task
+//   engine_cancel.cc  cancel one task, several, all that match a filter
+//   engine_control.cc change a task that waits, forget one that ended, count
 //   engine_workers.cc sessions, what workers report
 //   engine_dispatch.cc which worker gets which task
 //   engine_attempts.cc how attempts end, and what follows
@@ -75,6 +80,10 @@ class Engine::Impl {
   absl::Status Apply(WatchTaskCommand&& command);
   absl::Status Apply(ForgetSinkCommand&& command);
   absl::Status Apply(CancelTaskCommand&& command);
+  absl::Status Apply(CancelTasksCommand&& command);
+  absl::Status Apply(UpdateTaskCommand&& command);
+  absl::Status Apply(ForgetTaskCommand&& command);
+  absl::Status Apply(CountTasksCommand&& command);
   absl::Status Apply(ListTasksCommand&& command);
   absl::Status Apply(OpenSessionCommand&& command);
   absl::Status Apply(WorkerReportCommand&& command);
@@ -200,6 +209,32 @@ class Engine::Impl {
   // outbox; whoever waits is told.
   absl::Status Finish(LiveTask* task, Ending ending);
   void CountEnd(const LiveTask& task, const Outcome& outcome);
+
+  // engine_cancel.cc
+  // Ends a task that waits; asks the worker of one that is leased. The task is
+  // live.
+  absl::StatusOr<CancelResult> CancelLive(LiveTask* task,
+                                          const std::string& reason);
+  absl::Status StartCancelJob(CancelTasksCommand command);
+  // Counts the task if the job's filter takes it, and cancels it unless the job
+  // only counts. Whether it has ended.
+  absl::StatusOr<bool> JudgeForCancel(CancelJob* job, LiveTask* task);
+  // The task, which waits, is about to leave its place: cancels it if a job
+  // would have come to it. Whether it has ended.
+  absl::StatusOr<bool> CancelOnTheMove(LiveTask* task);
+  absl::Status RunCancelJobs();
+  // What a turn may still do for cancel jobs.
+  struct CancelBudget {
+    int64_t tasks = 0;
+    int64_t bytes = 0;
+  };
+  absl::Status StepCancelJob(CancelJob* job, CancelBudget* budget);
+
+  // engine_control.cc
+  absl::Status UpdateWaiting(LiveTask* task, const UpdateTaskCommand& command);
+  // As CancelOnTheMove, for purges as well.
+  absl::StatusOr<bool> EndOnTheMove(LiveTask* task);
+  void AnswerConfirmWaiters();
 
   // engine_workers.cc
   void Subscribe(Session* session);
@@ -429,6 +464,8 @@ class Engine::Impl {
   std::deque<Purge> purges_;
   std::deque<LetterScan> letter_scans_;
   uint32_t last_redrive_queue_ = 0;  // the next turn goes on behind it
+  std::deque<std::unique_ptr<CancelJob>> cancel_jobs_;
+  ConfirmWaiters confirm_waiters_;
   absl::Status admission_;
   uint64_t submits_rejected_ = 0;
   uint64_t next_session_ = 0;  // session number where the next dispatch begins

@@ -1,5 +1,4 @@
-// Submitting tasks, looking at them, waiting for them, cancelling and ending
-// them.
+// Submitting tasks, looking at them, waiting for them, ending them.
 
 #include <algorithm>
 #include <utility>
@@ -315,6 +314,7 @@ absl::Status Engine::Impl::Finish(LiveTask* task, Ending ending) {
 void Engine::Impl::CountEnd(const LiveTask& task, const Outcome& outcome) {
   Queue* queue = queues_.Find(outcome.namespace_name, outcome.queue);
   if (queue == nullptr) return;
+  queues_.CountEnd(queue, outcome.state);
   QueueStats& stats = queue->stats;
   switch (outcome.state) {
     case TaskState::kSucceeded:
@@ -477,6 +477,7 @@ absl::Status Engine::Impl::Apply(WatchTaskCommand&& command) {
 
 absl::Status Engine::Impl::Apply(ForgetSinkCommand&& command) {
   waiters_.Forget(command.sink.get());
+  confirm_waiters_.Forget(command.sink.get());
   return absl::OkStatus();
 }
 
@@ -486,37 +487,6 @@ void Engine::Impl::NotifyWatchers(const LiveTask& task) {
     failed_read_.Update(AddDetails(task, &reply.task));
     AddReply(to, std::move(reply));
   }
-}
-
-absl::Status Engine::Impl::Apply(CancelTaskCommand&& command) {
-  const std::string key = MakeTaskKey(command.namespace_name, command.task_id);
-  APIUM_ASSIGN_OR_RETURN(TaskTable::Found found, FindTask(key));
-  LiveTask* task = found.live;
-  if (task != nullptr && !task->leased()) {
-    Failure failure{.type = "apium.Cancelled", .message = command.reason};
-    APIUM_RETURN_IF_ERROR(Finish(
-        task, {.state = TaskState::kCancelled, .failure = std::move(failure)}));
-    found = {.finished = task->finished_row, .outcome = task->outcome};
-  } else if (task != nullptr && !task->stored.cancel_requested) {
-    task->stored.cancel_requested = true;
-    task->stored.cancel_reason = command.reason;
-    TaskEvent event = AttemptEvent(*task, TaskEventKind::kCancelRequested,
-                                   absl::InfinitePast());
-    event.state = task->state();
-    event.detail = command.reason;
-    AddEvent(std::move(event), &task->stored.history);
-    tasks_.MarkDirty(task);
-    Push(*task->lease.session,
-         CancelDelivery{.lease = {.task_id = command.task_id,
-                                  .attempt = task->stored.attempt,
-                                  .epoch = task->lease.epoch},
-                        .reason = command.reason});
-    NotifyWatchers(*task);
-  }
-  APIUM_ASSIGN_OR_RETURN(TaskReply reply, ReplyFor(command.namespace_name,
-                                                   command.task_id, found));
-  AddReply(command.reply, std::move(reply));
-  return absl::OkStatus();
 }
 
 }  // namespace apium::broker

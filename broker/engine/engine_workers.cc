@@ -180,8 +180,8 @@ absl::Status Engine::Impl::Apply(WorkerReportCommand&& command) {
   for (const StartedReport& report : command.started) {
     LiveTask* task = LeasedTask(*session, report.lease);
     if (task == nullptr) continue;
-    task->lease.started = true;
-    task->lease.start_time = report.start_time;
+    APIUM_ASSIGN_OR_RETURN(Lane * lane, lanes_.LaneOf(*task));
+    leases_.Start(task, lane->queue, report.start_time);
     NotifyWatchers(*task);
   }
   for (ProgressReport& report : command.progress) {

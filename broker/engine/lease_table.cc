@@ -4,6 +4,7 @@
 #include <string_view>
 #include <utility>
 
+#include "broker/engine/queue_table.h"
 #include "broker/engine/session_table.h"
 #include "broker/storage/key_format.h"
 
@@ -67,8 +68,18 @@ void LeaseTable::Grant(LiveTask* task, Session* session, absl::Time now) {
   grant_time_ = now;
 }
 
+void LeaseTable::Start(LiveTask* task, Queue* queue, absl::Time start_time) {
+  LiveLease& lease = task->lease;
+  lease.start_time = start_time;
+  if (lease.started) return;
+  lease.started = true;
+  lease.started_in = queue;
+  ++queue->started;
+}
+
 void LeaseTable::End(LiveTask* task) {
   const LiveLease& lease = task->lease;
+  if (lease.started) --lease.started_in->started;
   task->stored.last_epoch = lease.epoch;
   by_epoch_.erase(lease.epoch);
   lease.session->leases.erase(lease.epoch);

@@ -42,6 +42,8 @@ class LeaseTable {
 
   // Leases the task, which is not leased: sets task->lease.
   void Grant(LiveTask* task, Session* session, absl::Time now);
+  // The worker runs the task, which is leased and of `queue`.
+  void Start(LiveTask* task, Queue* queue, absl::Time start_time);
   // Ends the lease: clears task->lease and remembers its epoch as the last in
   // the stored task.
   void End(LiveTask* task);

@@ -13,6 +13,7 @@
 
 namespace apium::broker {
 
+struct Queue;
 struct ReadyChunk;
 struct Session;
 
@@ -24,6 +25,7 @@ struct LiveLease {
   uint64_t journal_row = 0;
   absl::Time grant_time;
   bool started = false;
+  Queue* started_in = nullptr;  // counts it as running; null: not started
   absl::Time start_time = absl::InfinitePast();
   Progress progress;
 };

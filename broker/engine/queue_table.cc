@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "broker/engine/ready_lanes.h"
+#include "broker/storage/end_counts_codec.h"
 #include "broker/storage/key_format.h"
 #include "common/error_reason.h"
 #include "common/status_macros.h"
@@ -53,6 +54,22 @@ absl::Status QueueTable::RecoverTypes(const StoreReader& reader) {
       });
 }
 
+absl::Status QueueTable::RecoverCounts(const StoreReader& reader,
+                                       Queue* queue) {
+  std::string value;
+  absl::Status read = reader.Get(CountRowKey(queue->stored.queue_id), &value);
+  if (read.ok()) queue->scheduled = DecodeNumber(value).value_or(0);
+  if (!read.ok() && !absl::IsNotFound(read)) return read;
+  read = reader.Get(DeadLetterCountRowKey(queue->stored.queue_id), &value);
+  if (read.ok()) queue->dead_letters = DecodeNumber(value).value_or(0);
+  if (!read.ok() && !absl::IsNotFound(read)) return read;
+  read = reader.Get(EndsRowKey(queue->stored.queue_id), &value);
+  if (absl::IsNotFound(read)) return absl::OkStatus();
+  APIUM_RETURN_IF_ERROR(read);
+  APIUM_ASSIGN_OR_RETURN(queue->ends, DecodeEndCounts(value));
+  return absl::OkStatus();
+}
+
 absl::Status QueueTable::Recover(const StoreReader& reader) {
   APIUM_RETURN_IF_ERROR(RecoverTypes(reader));
   return ScanRows(
@@ -66,15 +83,7 @@ absl::Status QueueTable::Recover(const StoreReader& reader) {
         queue->namespace_name = name->namespace_name;
         queue->name = name->queue;
         queue->stored = std::move(stored);
-        std::string count;
-        absl::Status read =
-            reader.Get(CountRowKey(queue->stored.queue_id), &count);
-        if (!read.ok() && !absl::IsNotFound(read)) return read;
-        if (read.ok()) queue->scheduled = DecodeNumber(count).value_or(0);
-        read =
-            reader.Get(DeadLetterCountRowKey(queue->stored.queue_id), &count);
-        if (!read.ok() && !absl::IsNotFound(read)) return read;
-        if (read.ok()) queue->dead_letters = DecodeNumber(count).value_or(0);
+        APIUM_RETURN_IF_ERROR(RecoverCounts(reader, queue.get()));
         last_queue_id_ = std::max(last_queue_id_, queue->stored.queue_id);
         by_id_[queue->stored.queue_id] = queue.get();
         by_name_[queue->namespace_name][queue->name] = queue.get();
@@ -116,6 +125,7 @@ void QueueTable::Delete(Queue* queue) {
   deletes_.Delete(QueueRowKey(queue->namespace_name, queue->name));
   deletes_.Delete(CountRowKey(id));
   deletes_.Delete(DeadLetterCountRowKey(id));
+  deletes_.Delete(EndsRowKey(id));
   deletes_.DeleteRange(LaneRowKey({.queue_id = id, .priority = 255}),
                        LaneRowKey({.queue_id = id + 1, .priority = 255}));
   deletes_.DeleteRange(ReadyRowKey({.queue_id = id, .priority = 255}, 0),
@@ -162,6 +172,29 @@ void QueueTable::AddDeadLetters(Queue* queue, int64_t difference) {
   dirty_.push_back(queue);
 }
 
+void QueueTable::CountEnd(Queue* queue, TaskState state) {
+  EndCounts& ends = queue->ends;
+  switch (state) {
+    case TaskState::kSucceeded:
+      ++ends.succeeded;
+      break;
+    case TaskState::kCancelled:
+      ++ends.cancelled;
+      break;
+    case TaskState::kExpired:
+      ++ends.expired;
+      break;
+    case TaskState::kDeadLettered:
+      ++ends.dead_lettered;
+      break;
+    default:
+      ++ends.failed;
+  }
+  if (queue->ends_dirty) return;
+  queue->ends_dirty = true;
+  dirty_.push_back(queue);
+}
+
 void QueueTable::Flush(StoreBatch* batch) {
   batch->Append(deletes_);
   deletes_.Clear();
@@ -180,8 +213,13 @@ void QueueTable::Flush(StoreBatch* batch) {
       batch->Put(DeadLetterCountRowKey(queue->stored.queue_id),
                  EncodeNumber(queue->dead_letters));
     }
+    if (queue->ends_dirty) {
+      batch->Put(EndsRowKey(queue->stored.queue_id),
+                 EncodeEndCounts(queue->ends));
+    }
     queue->settings_dirty = false;
     queue->scheduled_dirty = false;
+    queue->ends_dirty = false;
     queue->dead_letters_dirty = false;
   }
   dirty_.clear();

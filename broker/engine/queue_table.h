@@ -47,17 +47,20 @@ struct Queue {
   uint64_t scheduled = 0;
   uint64_t leased = 0;
   uint64_t dead_letters = 0;
-  uint64_t blocked = 0;   // counted anew at the start: few
+  uint64_t blocked = 0;  // counted anew at the start: few
+  uint64_t started = 0;  // of those that are leased
+  EndCounts ends;        // since it was made
   uint32_t sessions = 0;  // connected ones that subscribe to it
   QueueStats
       stats;  // counters and histograms; the rest is filled in on request
   bool settings_dirty = false;
   bool scheduled_dirty = false;
   bool dead_letters_dirty = false;
+  bool ends_dirty = false;
 };
 
 // The queues of all namespaces and the numbers of task types. Writes queue,
-// count and type rows.
+// count, ends and type rows.
 class QueueTable {
  public:
   explicit QueueTable(const std::vector<std::string>& namespaces);
@@ -86,6 +89,8 @@ class QueueTable {
   void MarkSettingsDirty(Queue* queue);
   void AddScheduled(Queue* queue, int64_t difference);
   void AddDeadLetters(Queue* queue, int64_t difference);
+  // A task of the queue ended in this state.
+  void CountEnd(Queue* queue, TaskState state);
 
   void Flush(StoreBatch* batch);
 
@@ -101,6 +106,7 @@ class QueueTable {
 
  private:
   absl::Status RecoverTypes(const StoreReader& reader);
+  static absl::Status RecoverCounts(const StoreReader& reader, Queue* queue);
 
   absl::flat_hash_set<std::string> namespaces_;
   std::map<std::string, Names>

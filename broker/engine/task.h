@@ -92,6 +92,23 @@ enum class ResultMode : uint8_t { kKeep = 1, kKeepFailures = 2, kIgnore = 3 };
 // As apium.v1.DeliveryMode, with the same numbers.
 enum class DeliveryMode : uint8_t { kAtLeastOnce = 1, kAtMostOnce = 2 };
 
+// What a cancel did. As apium.v1.CancelResult, with the same numbers.
+enum class CancelResult : uint8_t {
+  kCancelled = 1,
+  kRequested = 2,
+  kAlreadyEnded = 3,
+  kNotFound = 4,
+};
+
+// Tasks that ended, by how.
+struct EndCounts {
+  uint64_t succeeded = 0;
+  uint64_t failed = 0;
+  uint64_t cancelled = 0;
+  uint64_t expired = 0;
+  uint64_t dead_lettered = 0;
+};
+
 // What was asked for. Immutable once the engine has accepted it, and shared
 // with deliveries that are on their way.
 struct TaskContent {

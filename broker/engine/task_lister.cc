@@ -1,12 +1,12 @@
 #include "broker/engine/task_lister.h"
 
-#include <algorithm>
 #include <optional>
 #include <string_view>
 #include <utility>
 
 #include "absl/strings/escaping.h"
 #include "broker/engine/engine_impl.h"
+#include "broker/engine/task_filter.h"
 #include "broker/storage/key_format.h"
 #include "broker/storage/record_codec.h"
 #include "common/error_reason.h"
@@ -45,17 +45,11 @@ absl::StatusOr<std::vector<std::string>> TaskKeysOf(std::string_view key,
 }  // namespace
 
 bool TaskLister::WantsState(TaskState state) const {
-  return command_.states.empty() ||
-         std::find(command_.states.begin(), command_.states.end(), state) !=
-             command_.states.end();
+  return broker::WantsState(command_.filter, state);
 }
 
 bool TaskLister::Matches(const LiveTask& task) const {
-  const TaskContent& content = task.content();
-  return WantsState(task.state()) &&
-         content.namespace_name == command_.namespace_name &&
-         (command_.queue.empty() || content.queue == command_.queue) &&
-         (command_.type.empty() || content.type == command_.type);
+  return broker::Matches(command_.filter, task.content(), task.state());
 }
 
 absl::StatusOr<TaskLister::Page> TaskLister::List() {
@@ -163,8 +157,9 @@ absl::StatusOr<bool> TaskLister::ListRows(char row_kind, TaskState state,
 
 absl::Status Engine::Impl::Apply(ListTasksCommand&& command) {
   TaskPageReply reply;
-  if (!queues_.HasNamespace(command.namespace_name)) {
-    reply.status = ExistingQueue(command.namespace_name, "").status();
+  const std::string& namespace_name = command.filter.namespace_name;
+  if (!queues_.HasNamespace(namespace_name)) {
+    reply.status = ExistingQueue(namespace_name, "").status();
     AddReply(command.reply, std::move(reply));
     return absl::OkStatus();
   }

@@ -1,10 +1,14 @@
 #include "broker/service/list_tasks_call.h"
 
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+
 #include <algorithm>
 #include <utility>
 
 #include "apium/v1/result_service.pb.h"
 #include "broker/service/result_reader.h"
+#include "broker/service/task_control_from_proto.h"
 #include "broker/service/task_from_proto.h"
 #include "broker/service/task_to_proto.h"
 #include "common/error_reason.h"
@@ -15,6 +19,21 @@
 #include "common/strings.h"
 
 namespace apium::broker {
+namespace {
+
+// The same bytes for equal messages: maps have no order of their own.
+std::string SerializeInOrder(const google::protobuf::Message& message) {
+  std::string bytes;
+  {
+    google::protobuf::io::StringOutputStream stream(&bytes);
+    google::protobuf::io::CodedOutputStream coded(&stream);
+    coded.SetSerializationDeterministic(true);
+    message.SerializeToCodedStream(&coded);
+  }
+  return bytes;
+}
+
+}  // namespace
 
 grpc::ServerUnaryReactor* ListTasksCall::Start(
     const ServiceContext* context, absl::Time deadline,
@@ -52,6 +71,10 @@ absl::Status ListTasksCall::Parse(const v1::ListTasksRequest& request) {
         TimeFromProto("finished_before", request.finished_before()).status());
     wants_live_ = false;
   }
+  APIUM_RETURN_IF_ERROR(TakeFilterConditions(request, &live_filter_));
+  live_filter_.namespace_name = request_.namespace_();
+  live_filter_.queue = request.queue();
+  live_filter_.type = request.type();
   page_size_ = request.page_size() == 0
                    ? static_cast<uint32_t>(kPageSizeDefault)
                    : std::min<uint32_t>(request.page_size(), kPageSizeMax);
@@ -59,7 +82,7 @@ absl::Status ListTasksCall::Parse(const v1::ListTasksRequest& request) {
   v1::ListTasksRequest filter = request_;
   filter.clear_page_size();
   filter.clear_page_token();
-  filter_ = filter.SerializeAsString();
+  filter_ = SerializeInOrder(filter);
   if (!request.page_token().empty()) {
     APIUM_ASSIGN_OR_RETURN(token_,
                            DecodePageToken(request.page_token(), filter_));
@@ -84,12 +107,12 @@ absl::Status ListTasksCall::ParseStates(const v1::ListTasksRequest& request) {
       finished = true;
     } else {
       live = true;
-      live_states_.push_back(known);
+      live_filter_.states.push_back(known);
     }
   }
   wants_live_ = any || live;
   wants_finished_ = any || finished;
-  if (any) live_states_.clear();
+  if (any) live_filter_.states.clear();
   return absl::OkStatus();
 }
 
@@ -100,12 +123,9 @@ void ListTasksCall::Begin() {
   ListTasksCommand command;
   command.reply = {std::static_pointer_cast<ListTasksCall>(shared_from_this()),
                    0};
-  command.namespace_name = request_.namespace_();
   command.page_size = page_size_;
   command.page_token = token_.inner;
-  command.states = live_states_;
-  command.queue = request_.queue();
-  command.type = request_.type();
+  command.filter = live_filter_;
   const absl::Status pushed =
       context_->mailbox->Push(std::move(command), MailboxShare::kOrdinary);
   if (!pushed.ok()) Answer(pushed);
@@ -163,6 +183,13 @@ void ListTasksCall::ListFinished() {
   }
   if (request_.has_finished_before()) {
     *filter->mutable_finished_before() = request_.finished_before();
+  }
+  *filter->mutable_headers() = request_.headers();
+  if (request_.has_created_after()) {
+    *filter->mutable_created_after() = request_.created_after();
+  }
+  if (request_.has_created_before()) {
+    *filter->mutable_created_before() = request_.created_before();
   }
   auto self = std::static_pointer_cast<ListTasksCall>(shared_from_this());
   context_->results->List(request, deadline_,

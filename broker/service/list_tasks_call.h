@@ -53,7 +53,7 @@ class ListTasksCall final : public SharedUnaryCall, public ReplySink {
 
   v1::ListTasksRequest request_;
   uint32_t page_size_ = 0;
-  std::vector<TaskState> live_states_;
+  TaskFilter live_filter_;
   bool wants_live_ = true;
   bool wants_finished_ = true;
   std::string filter_;  // the request's, for the page token

@@ -85,6 +85,24 @@ class GrpcResultReader final : public ResultReader {
         });
   }
 
+  void Forget(const std::string& namespace_name, const std::string& task_id,
+              absl::Time deadline, ForgetDone done) override {
+    struct Call {
+      grpc::ClientContext context;
+      v1::ForgetResultRequest request;
+      v1::ForgetResultResponse response;
+    };
+    auto call = std::make_shared<Call>();
+    SetDeadline(deadline, &call->context);
+    call->request.set_namespace_(namespace_name);
+    call->request.set_task_id(task_id);
+    stub_->async()->ForgetResult(
+        &call->context, &call->request, &call->response,
+        [call, done = std::move(done)](const grpc::Status& status) {
+          done(Translate(status));
+        });
+  }
+
  private:
   const std::unique_ptr<v1::ResultService::Stub> stub_;
 };

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 
@@ -21,12 +22,13 @@ class TaskOutcome;
 namespace apium::broker {
 
 // Reads finished tasks from the result service, for answers that the broker no
-// longer has. Any thread; the callbacks run on a thread of gRPC's and must not
-// block. Errors: NOT_FOUND, and UNAVAILABLE / RESULTS_UNAVAILABLE whenever the
-// result service did not answer.
+// longer has, and has them forgotten. Any thread; the callbacks run on a thread
+// of gRPC's and must not block. Errors: NOT_FOUND, and UNAVAILABLE /
+// RESULTS_UNAVAILABLE whenever the result service did not answer.
 class ResultReader {
  public:
   using GetDone = std::function<void(absl::StatusOr<v1::TaskOutcome>)>;
+  using ForgetDone = std::function<void(const absl::Status&)>;
   using ListDone = std::function<void(absl::StatusOr<v1::ListResultsResponse>)>;
 
   virtual ~ResultReader() = default;
@@ -35,6 +37,10 @@ class ResultReader {
                    GetDone done) = 0;
   virtual void List(const v1::ListResultsRequest& request, absl::Time deadline,
                     ListDone done) = 0;
+  // Deletes an outcome there.
+  virtual void Forget(const std::string& namespace_name,
+                      const std::string& task_id, absl::Time deadline,
+                      ForgetDone done) = 0;
 };
 
 // Over `channel`. Calls outlive the reader.

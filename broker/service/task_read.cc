@@ -9,18 +9,16 @@
 #include "common/strings.h"
 
 namespace apium::broker {
-namespace {
 
-absl::Status TaskNotFound(const TaskReadRequest& request) {
+absl::Status TaskNotFound(const std::string& namespace_name,
+                          const std::string& task_id) {
   return WithReason(
-      absl::NotFoundError(StrCat("no task ", QuoteForMessage(request.task_id),
-                                 " in namespace ", request.namespace_name,
+      absl::NotFoundError(StrCat("no task ", QuoteForMessage(task_id),
+                                 " in namespace ", namespace_name,
                                  ": never submitted, or its result has "
                                  "expired")),
       reason::kTaskNotFound);
 }
-
-}  // namespace
 
 void MergeTaskReply(const ServiceContext& context,
                     const TaskReadRequest& request, TaskReply&& reply,
@@ -32,13 +30,14 @@ void MergeTaskReply(const ServiceContext& context,
     return done(std::move(task));
   }
   // Without a result service nothing was ever handed to one.
-  if (context.results == nullptr) return done(TaskNotFound(request));
+  if (context.results == nullptr)
+    return done(TaskNotFound(request.namespace_name, request.task_id));
   context.results->Get(
       request.namespace_name, request.task_id, request.deadline,
       [request,
        done = std::move(done)](absl::StatusOr<v1::TaskOutcome> outcome) {
         if (absl::IsNotFound(outcome.status())) {
-          return done(TaskNotFound(request));
+          return done(TaskNotFound(request.namespace_name, request.task_id));
         }
         if (!outcome.ok()) return done(outcome.status());
         v1::Task task;
@@ -48,20 +47,29 @@ void MergeTaskReply(const ServiceContext& context,
 }
 
 TaskReadCall::TaskReadCall(const ServiceContext* context, Kind kind,
-                           TaskReadRequest request, v1::Task* task)
+                           TaskReadRequest request, TaskReadHooks hooks,
+                           v1::Task* task)
     : context_(context),
       kind_(kind),
       request_(std::move(request)),
+      hooks_(std::move(hooks)),
       task_(task) {}
 
 void TaskReadCall::Take(uint64_t, Reply&& reply) {
   TaskReply* const body = std::get_if<TaskReply>(&reply.body);
   APIUM_CHECK(body != nullptr) << "reply of another kind";
+  if (hooks_.replied) hooks_.replied(*body);
+  const bool elsewhere = body->elsewhere != TaskReply::Elsewhere::kNo;
   auto self = std::static_pointer_cast<TaskReadCall>(shared_from_this());
-  MergeTaskReply(*context_, request_, std::move(*body),
-                 [self](absl::StatusOr<v1::Task> task) {
-                   self->Conclude(std::move(task));
-                 });
+  MergeTaskReply(
+      *context_, request_, std::move(*body),
+      [self, elsewhere](absl::StatusOr<v1::Task> task) {
+        if (elsewhere && task.ok() && self->hooks_.finished_elsewhere) {
+          const absl::Status answer = self->hooks_.finished_elsewhere(*task);
+          if (!answer.ok()) return self->Conclude(answer);
+        }
+        self->Conclude(std::move(task));
+      });
 }
 
 void TaskReadCall::Conclude(absl::StatusOr<v1::Task> task) {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "broker/engine/effects.h"
@@ -28,6 +29,10 @@ struct TaskReadRequest {
   absl::Time deadline = absl::InfiniteFuture();
 };
 
+// NOT_FOUND / TASK_NOT_FOUND, as every call says it.
+absl::Status TaskNotFound(const std::string& namespace_name,
+                          const std::string& task_id);
+
 // Makes one answer of the two halves of the truth: what is live or just
 // finished is in `reply`, the rest is asked of the result service. `done` is
 // called once, at once or on a thread of gRPC's, with the task or with the
@@ -36,7 +41,17 @@ void MergeTaskReply(const ServiceContext& context,
                     const TaskReadRequest& request, TaskReply&& reply,
                     std::function<void(absl::StatusOr<v1::Task>)> done);
 
-// GetTask, WaitTask, CancelTask: one task, by one command. Any thread.
+// What a call does besides passing the task on. Each may be empty.
+struct TaskReadHooks {
+  // Sees the engine's answer.
+  std::function<void(const TaskReply&)> replied;
+  // The task is finished, and the result service told of it: an error is the
+  // answer instead of the task.
+  std::function<absl::Status(const v1::Task&)> finished_elsewhere;
+};
+
+// GetTask, WaitTask, CancelTask, UpdateTask: one task, by one command. Any
+// thread.
 class TaskReadCall final : public SharedUnaryCall,
                            public ReplySink,
                            public OpenCall {
@@ -45,14 +60,15 @@ class TaskReadCall final : public SharedUnaryCall,
   // a shutdown ends it, and the engine is told when its caller has gone.
   enum class Kind { kQuick, kLasting };
   TaskReadCall(const ServiceContext* context, Kind kind,
-               TaskReadRequest request, v1::Task* task);
+               TaskReadRequest request, TaskReadHooks hooks, v1::Task* task);
 
   // Starts the call; `command` without its reply address.
   template <typename CommandType>
   static grpc::ServerUnaryReactor* Start(const ServiceContext* context,
                                          Kind kind, MailboxShare share,
                                          TaskReadRequest request,
-                                         CommandType&& command, v1::Task* task);
+                                         CommandType&& command, v1::Task* task,
+                                         TaskReadHooks hooks = {});
 
   void Take(uint64_t tag, Reply&& reply) override;
   void End(const absl::Status& status) override;
@@ -65,6 +81,7 @@ class TaskReadCall final : public SharedUnaryCall,
   const ServiceContext* const context_;
   const Kind kind_;
   const TaskReadRequest request_;
+  const TaskReadHooks hooks_;
   v1::Task* const task_;
 };
 
@@ -73,11 +90,12 @@ grpc::ServerUnaryReactor* TaskReadCall::Start(const ServiceContext* context,
                                               Kind kind, MailboxShare share,
                                               TaskReadRequest request,
                                               CommandType&& command,
-                                              v1::Task* task) {
+                                              v1::Task* task,
+                                              TaskReadHooks hooks) {
   command.namespace_name = request.namespace_name;
   command.task_id = request.task_id;
-  auto call =
-      std::make_shared<TaskReadCall>(context, kind, std::move(request), task);
+  auto call = std::make_shared<TaskReadCall>(context, kind, std::move(request),
+                                             std::move(hooks), task);
   call->HoldUntilDone();
   if (kind == Kind::kLasting) context->open_calls->Add(call);
   command.reply = {call, 0};

@@ -5,11 +5,14 @@
 #include <string>
 #include <utility>
 
+#include "broker/service/cancel_tasks_call.h"
 #include "broker/service/engine_call.h"
 #include "broker/service/follow_task_call.h"
+#include "broker/service/forget_task_call.h"
 #include "broker/service/list_tasks_call.h"
 #include "broker/service/spec_fingerprint.h"
 #include "broker/service/submit_batch_call.h"
+#include "broker/service/task_control_from_proto.h"
 #include "broker/service/task_from_proto.h"
 #include "broker/service/task_read.h"
 #include "broker/service/task_stream.h"
@@ -62,6 +65,21 @@ absl::StatusOr<View> ViewFromProto(v1::TaskView view) {
       return InvalidField("view", StrCat(static_cast<int>(view),
                                          " is not a view; use BASIC or FULL"));
   }
+}
+
+void CountsToProto(const TaskCounts& counts, v1::TaskCounts* proto) {
+  proto->set_queue(counts.queue);
+  proto->set_blocked(counts.blocked);
+  proto->set_scheduled(counts.scheduled);
+  proto->set_queued(counts.queued);
+  proto->set_leased(counts.leased);
+  proto->set_started(counts.started);
+  proto->set_succeeded(counts.ended.succeeded);
+  proto->set_failed(counts.ended.failed);
+  proto->set_cancelled(counts.ended.cancelled);
+  proto->set_expired(counts.ended.expired);
+  proto->set_dead_lettered(counts.ended.dead_lettered);
+  proto->set_dead_letters(counts.dead_letters);
 }
 
 // A stream that was refused before it began.
@@ -193,9 +211,84 @@ grpc::ServerUnaryReactor* TaskServiceImpl::CancelTask(
   if (!read.ok()) return FinishNow(rpc, read.status());
   CancelTaskCommand command;
   command.reason = CutReason(std::move(*Mutable(request)->mutable_reason()));
+  TaskReadHooks hooks;
+  hooks.replied = [response](const TaskReply& reply) {
+    // One that the engine does not know is unknown, or has ended and the
+    // result service knows it.
+    response->set_result(reply.cancelled == CancelResult::kNotFound
+                             ? v1::CANCEL_RESULT_ALREADY_ENDED
+                             : static_cast<v1::CancelResult>(reply.cancelled));
+  };
   return TaskReadCall::Start(&context_, TaskReadCall::Kind::kQuick,
                              MailboxShare::kReserved, *std::move(read),
-                             std::move(command), response->mutable_task());
+                             std::move(command), response->mutable_task(),
+                             std::move(hooks));
+}
+
+grpc::ServerUnaryReactor* TaskServiceImpl::CancelTasks(
+    grpc::CallbackServerContext* rpc, const v1::CancelTasksRequest* request,
+    v1::CancelTasksResponse* response) {
+  CancelTasksCommand command;
+  const absl::Status valid = CancelTasksFromProto(*request, &command);
+  if (!valid.ok()) return FinishNow(rpc, valid);
+  return CancelTasksCall::Start(&context_, DeadlineOf(*rpc), std::move(command),
+                                response);
+}
+
+grpc::ServerUnaryReactor* TaskServiceImpl::UpdateTask(
+    grpc::CallbackServerContext* rpc, const v1::UpdateTaskRequest* request,
+    v1::UpdateTaskResponse* response) {
+  absl::StatusOr<TaskReadRequest> read = ReadRequestOf(*rpc, *request);
+  if (!read.ok()) return FinishNow(rpc, read.status());
+  UpdateTaskCommand command;
+  const absl::Status valid =
+      UpdateTaskFromProto(*request, context_.clock->Now(), &command);
+  if (!valid.ok()) return FinishNow(rpc, valid);
+  TaskReadHooks hooks;
+  hooks.finished_elsewhere = [](const v1::Task& task) {
+    return WithReason(
+        absl::FailedPreconditionError(
+            StrCat("task ", task.spec().task_id(),
+                   " cannot be changed: it has ended; only a task that waits "
+                   "for its time or for a worker can")),
+        reason::kTaskNotWaiting);
+  };
+  return TaskReadCall::Start(&context_, TaskReadCall::Kind::kQuick,
+                             MailboxShare::kReserved, *std::move(read),
+                             std::move(command), response->mutable_task(),
+                             std::move(hooks));
+}
+
+grpc::ServerUnaryReactor* TaskServiceImpl::ForgetTask(
+    grpc::CallbackServerContext* rpc, const v1::ForgetTaskRequest* request,
+    v1::ForgetTaskResponse*) {
+  const absl::StatusOr<TaskReadRequest> read = ReadRequestOf(*rpc, *request);
+  if (!read.ok()) return FinishNow(rpc, read.status());
+  return ForgetTaskCall::Start(&context_, read->deadline, read->namespace_name,
+                               read->task_id);
+}
+
+grpc::ServerUnaryReactor* TaskServiceImpl::CountTasks(
+    grpc::CallbackServerContext* rpc, const v1::CountTasksRequest* request,
+    v1::CountTasksResponse* response) {
+  CountTasksCommand command;
+  absl::StatusOr<std::string> namespace_name =
+      NamespaceFromProto(request->namespace_());
+  if (!namespace_name.ok()) return FinishNow(rpc, namespace_name.status());
+  command.namespace_name = *std::move(namespace_name);
+  if (!request->queue().empty()) {
+    const absl::Status valid = ValidateQueueName("queue", request->queue());
+    if (!valid.ok()) return FinishNow(rpc, valid);
+    command.queue = request->queue();
+  }
+  return StartEngineCall<TaskCountsReply>(
+      context_.mailbox, MailboxShare::kReserved, std::move(command), 0,
+      [response](TaskCountsReply&& reply) {
+        for (TaskCounts& counts : reply.queues) {
+          CountsToProto(counts, response->add_queues());
+        }
+        return reply.status;
+      });
 }
 
 grpc::ServerWriteReactor<v1::FollowTaskResponse>* TaskServiceImpl::FollowTask(

@@ -8,6 +8,13 @@
 
 namespace apium::broker {
 
+// Those that control tasks.
+using TaskControlMethods = v1::TaskService::WithCallbackMethod_CancelTasks<
+    v1::TaskService::WithCallbackMethod_UpdateTask<
+        v1::TaskService::WithCallbackMethod_ForgetTask<
+            v1::TaskService::WithCallbackMethod_CountTasks<
+                v1::TaskService::Service>>>>;
+
 // StreamTasks reads bytes: see common/rpc/message_bytes.h.
 using TaskServiceBase = v1::TaskService::WithCallbackMethod_SubmitTask<
     v1::TaskService::WithCallbackMethod_SubmitTasks<
@@ -18,7 +25,7 @@ using TaskServiceBase = v1::TaskService::WithCallbackMethod_SubmitTask<
                         v1::TaskService::WithCallbackMethod_ListTasks<
                             v1::TaskService::WithCallbackMethod_CancelTask<
                                 v1::TaskService::WithCallbackMethod_FollowTask<
-                                    v1::TaskService::Service>>>>>>>>>;
+                                    TaskControlMethods>>>>>>>>>;
 
 // apium.v1.TaskService: turns each call into commands for the shard, and its
 // replies into the answer. Runs on gRPC's callback threads and never blocks.
@@ -52,6 +59,18 @@ class TaskServiceImpl final : public TaskServiceBase {
   grpc::ServerWriteReactor<v1::FollowTaskResponse>* FollowTask(
       grpc::CallbackServerContext* rpc,
       const v1::FollowTaskRequest* request) override;
+  grpc::ServerUnaryReactor* CancelTasks(
+      grpc::CallbackServerContext* rpc, const v1::CancelTasksRequest* request,
+      v1::CancelTasksResponse* response) override;
+  grpc::ServerUnaryReactor* UpdateTask(
+      grpc::CallbackServerContext* rpc, const v1::UpdateTaskRequest* request,
+      v1::UpdateTaskResponse* response) override;
+  grpc::ServerUnaryReactor* ForgetTask(
+      grpc::CallbackServerContext* rpc, const v1::ForgetTaskRequest* request,
+      v1::ForgetTaskResponse* response) override;
+  grpc::ServerUnaryReactor* CountTasks(
+      grpc::CallbackServerContext* rpc, const v1::CountTasksRequest* request,
+      v1::CountTasksResponse* response) override;
 
  private:
   const ServiceContext context_;

@@ -184,6 +184,12 @@ std::string CountRowKey(uint32_t queue_id) {
   return key;
 }
 
+std::string EndsRowKey(uint32_t queue_id) {
+  std::string key(1, kEndsRow);
+  AppendBigEndian(queue_id, &key);
+  return key;
+}
+
 std::string DeadLetterCountRowKey(uint32_t queue_id) {
   return CountRowKey(queue_id) + kDeadLetterRow;
 }

@@ -39,6 +39,8 @@
 //   redrive row           := 'J' queue_id:32              the queue's latest
 //   breaker row           := 'B' namespace 0x00 type
 //   dead letter count row := 'S' queue_id:32 'X'          value: 64 bits
+//   ends row     := 'E' queue_id:32
+//                   value: tasks that ended, by how (end_counts_codec.h)
 namespace apium::broker {
 
 // Which of a task's possible timers a row is.
@@ -68,6 +70,7 @@ inline constexpr char kBreakerRow = 'B';
 inline constexpr char kUniqueRow = 'U';
 inline constexpr char kBlockedRow = 'W';
 inline constexpr char kRequestRow = 'I';
+inline constexpr char kEndsRow = 'E';
 
 // Names of meta rows.
 inline constexpr std::string_view kMetaShardId = "shard_id";
@@ -125,6 +128,7 @@ std::string RedriveRowKey(uint32_t queue_id);
 std::optional<uint32_t> QueueIdOfRedriveRow(std::string_view row_key);
 // `breaker_key` is a task's key with the type in place of the id.
 std::string BreakerRowKey(std::string_view breaker_key);
+std::string EndsRowKey(uint32_t queue_id);
 std::string MetaRowKey(std::string_view name);
 
 // Which of a batch's two rows a row is.

@@ -62,6 +62,39 @@ TEST(ResultFilterTest, TimesAreFromInclusiveToExclusive) {
   EXPECT_TRUE(ResultFilter::From(proto)->Matches(kEntry));
 }
 
+TEST(ResultFilterTest, HeadersAndCreationAreTheOutcomesOwn) {
+  v1::TaskOutcome outcome;
+  outcome.mutable_create_time()->set_seconds(5);
+  (*outcome.mutable_headers())["customer"] = "7";
+  (*outcome.mutable_headers())["region"] = "eu";
+  v1::ResultFilter proto;
+  EXPECT_FALSE(ResultFilter::From(proto)->NeedsOutcome());
+  EXPECT_TRUE(ResultFilter::From(proto)->Matches(outcome));
+  (*proto.mutable_headers())["customer"] = "7";
+  EXPECT_TRUE(ResultFilter::From(proto)->NeedsOutcome());
+  EXPECT_TRUE(ResultFilter::From(proto)->Matches(outcome));
+  (*proto.mutable_headers())["region"] = "us";
+  EXPECT_FALSE(ResultFilter::From(proto)->Matches(outcome));
+  proto.clear_headers();
+  (*proto.mutable_headers())["absent"] = "";
+  EXPECT_FALSE(ResultFilter::From(proto)->Matches(outcome));
+  proto.clear_headers();
+  proto.mutable_created_after()->set_seconds(5);
+  EXPECT_TRUE(ResultFilter::From(proto)->Matches(outcome));
+  proto.mutable_created_before()->set_seconds(5);
+  EXPECT_FALSE(ResultFilter::From(proto)->Matches(outcome));
+}
+
+TEST(ResultFilterTest, TooManyHeadersAreRefused) {
+  v1::ResultFilter proto;
+  for (int i = 0; i < 17; ++i) {
+    (*proto.mutable_headers())["h" + std::to_string(i)] = "x";
+  }
+  EXPECT_THAT(ResultFilter::From(proto),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("filter.headers")));
+}
+
 TEST(ResultFilterTest, WrongFieldsAreNamed) {
   v1::ResultFilter states;
   states.add_states(v1::TASK_STATE_FAILED);
@@ -94,6 +127,9 @@ TEST(ResultFilterTest, HashTellsFiltersApartAndStaysTheSame) {
   EXPECT_NE(queue.StableHash(), type.StableHash());
   EXPECT_NE(queue.StableHash(), ResultFilter().StableHash());
   EXPECT_EQ(type.StableHash(), ResultFilter(type).StableHash());
+  ResultFilter header;
+  header.headers = {{"x", ""}};
+  EXPECT_NE(header.StableHash(), ResultFilter().StableHash());
 }
 
 }  // namespace

@@ -146,6 +146,33 @@ TEST(ResultListTest, BasicViewLeavesOutResultData) {
   EXPECT_THAT(data, testing::ElementsAre("", "r-a"));
 }
 
+TEST(ResultListTest, WhatOnlyTheOutcomeTellsIsFilteredPageByPage) {
+  CoreHarness h;
+  for (uint64_t position = 1; position <= 40; ++position) {
+    v1::TaskOutcome wanted = Outcome(StrCat("w", position));
+    (*wanted.mutable_headers())["customer"] = "7";
+    wanted.mutable_create_time()->set_seconds(static_cast<int64_t>(position));
+    v1::TaskOutcome other = Outcome(StrCat("o", position));
+    (*other.mutable_headers())["customer"] = "8";
+    h.Hello(1, "s1");
+    h.Publish(1, position, {other, wanted});
+    h.EndPublish(1);
+    h.Step();
+  }
+  ListResults list;
+  list.page_size = 3;
+  list.filter.headers = {{"customer", "7"}};
+  h.List(2, list);
+  EXPECT_EQ(h.Step(), "reply 2: [w40 w39 w38] and more\n");
+  list.page_token = h.page_token();
+  h.List(2, list);
+  EXPECT_EQ(h.Step(), "reply 2: [w37 w36 w35] and more\n");
+  list.page_token = "";
+  list.filter.created_before_ns = 3 * int64_t{1'000'000'000};
+  h.List(2, list);
+  EXPECT_EQ(h.Step(), "reply 2: [w2 w1]\n");
+}
+
 TEST(ResultListTest, PageTokenIsBoundToNamespaceAndFilter) {
   CoreHarness h;
   Publish(&h, 1, {"a", "b"});

@@ -200,7 +200,9 @@ void EngineHistory::Step() {
     AddRead();
   } else if (kind < 82) {
     AddBatchCommand();
-  } else if (kind < 87) {
+  } else if (kind < 85) {
+    AddControl();
+  } else if (kind < 89) {
     AddQueueCommand();
   } else if (kind < 97) {
     PassTime();
@@ -230,6 +232,10 @@ ReplyAddress EngineHistory::NewCall() {
   return {.sink = calls_, .tag = ++last_tag_};
 }
 
+std::shared_ptr<ReplySink> EngineHistory::NewSink() {
+  return std::make_shared<Calls>(this);
+}
+
 std::string EngineHistory::RandomTaskId() {
   if (!minted_ids_.empty() && Chance(15)) {
     return minted_ids_[Below(minted_ids_.size())];
@@ -252,6 +258,7 @@ void EngineHistory::AddSubmit() {
   // Repeated submits mostly say the same.
   content->fingerprint = {.high = 1, .low = Below(8) == 0 ? 1u : 0u};
   content->payload.data = absl::StrCat("payload ", Below(1000));
+  if (Chance(30)) content->headers = {{"color", Chance(50) ? "red" : "blue"}};
   RetryPolicy& policy = content->retry_policy;
   policy.jitter = 0;
   policy.max_attempts = static_cast<uint32_t>(1 + Below(3));
@@ -661,13 +668,14 @@ void EngineHistory::Audit() {
   }
   Add(ListWorkersCommand{.reply = NewCall(), .namespace_name = "default"});
   AuditBatches();
+  Add(CountTasksCommand{.reply = NewCall(), .namespace_name = "default"});
   RunTurn();
   if (!failed() && !was_holding) ListAllTasks();
 }
 
 void EngineHistory::ListAllTasks() {
   std::vector<std::string> listed;
-  ListTasksCommand list = {.namespace_name = "default",
+  ListTasksCommand list = {.filter = {.namespace_name = "default"},
                            .page_size = static_cast<uint32_t>(1 + Below(5))};
   do {
     list.reply = NewCall();

@@ -86,6 +86,8 @@ class EngineHistory {
   // Sometimes: a unique key, an id of the request.
   void AddIdentity(SubmitCommand* submit);
   void AddRead();
+  void AddControl();
+  TaskFilter RandomFilter();
   void AddQueueCommand();
   void AddWorkerCommand();
   // engine_history_batches.cc
@@ -106,6 +108,8 @@ class EngineHistory {
   // A command that reaches the engine in another form than the model.
   void Add(Command for_engine, Command for_model);
   ReplyAddress NewCall();
+  // A sink of its own, for a call that may be given up.
+  std::shared_ptr<ReplySink> NewSink();
   std::string RandomTaskId();
   std::string RandomQueue();
   ExecutionReport RandomOutcome(Worker* worker, const LeaseName& lease);

@@ -116,6 +116,7 @@ std::string EngineHarness::Submit(std::string_view id,
   content->priority = static_cast<uint8_t>(options.priority);
   content->payload.data = options.data;
   content->retry_policy = options.retry;
+  content->headers = options.headers;
   content->result_ttl = options.result_ttl;
   content->batch_id = options.batch_id;
   if (options.unique.has_value())
@@ -143,9 +144,33 @@ std::string EngineHarness::Submit(std::string_view id,
 
 std::string EngineHarness::Cancel(std::string_view id,
                                   std::string_view reason) {
-  return Answers(Send(CancelTaskCommand{.namespace_name = "default",
-                                        .task_id = std::string(id),
-                                        .reason = std::string(reason)}));
+  const int call = Send(CancelTaskCommand{.namespace_name = "default",
+                                          .task_id = std::string(id),
+                                          .reason = std::string(reason)});
+  last_cancel_ = AnswerOf<TaskReply>(call).cancelled;
+  return Answers(call);
+}
+
+std::string EngineHarness::last_cancel_result() const {
+  return CancelResultName(last_cancel_);
+}
+
+std::string EngineHarness::CancelMany(CancelTasksCommand cancel) {
+  cancel.namespace_name = "default";
+  if (cancel.filter.has_value()) cancel.filter->namespace_name = "default";
+  return Answers(Send(std::move(cancel)));
+}
+
+std::string EngineHarness::Update(std::string_view id,
+                                  UpdateTaskCommand update) {
+  update.namespace_name = "default";
+  update.task_id = std::string(id);
+  return Answers(Send(std::move(update)));
+}
+
+std::string EngineHarness::Count(const std::string& queue) {
+  return Answers(
+      Send(CountTasksCommand{.namespace_name = "default", .queue = queue}));
 }
 
 std::string EngineHarness::State(std::string_view id) {
@@ -197,7 +222,8 @@ void EngineHarness::Forget(int call) {
 }
 
 std::string EngineHarness::List(ListTasksCommand filter) {
-  if (filter.namespace_name.empty()) filter.namespace_name = "default";
+  if (filter.filter.namespace_name.empty())
+    filter.filter.namespace_name = "default";
   std::vector<std::string> pages;
   do {
     const TaskPageReply page = AnswerOf<TaskPageReply>(Send(filter));

@@ -32,6 +32,7 @@ struct SubmitOptions {
   std::optional<absl::Duration> expire_after;
   RetryPolicy retry = {.jitter = 0};
   std::string data;
+  std::vector<std::pair<std::string, std::string>> headers;  // sorted
   bool report_outcome = false;
   absl::Duration result_ttl = absl::ZeroDuration();
   std::string namespace_name = "default";
@@ -82,6 +83,12 @@ class EngineHarness {
   // An empty `id` lets the engine mint one: see last_task_id().
   std::string Submit(std::string_view id, const SubmitOptions& options = {});
   std::string Cancel(std::string_view id, std::string_view reason = "because");
+  // What the last Cancel did: "REQUESTED".
+  std::string last_cancel_result() const;
+  std::string CancelMany(CancelTasksCommand cancel);
+  std::string Update(std::string_view id, UpdateTaskCommand update);
+  // As "default: queued=2 succeeded=1", without those that are 0.
+  std::string Count(const std::string& queue = "");
   // State name; "FINISHED" or "UNKNOWN" where the result service is to be
   // asked.
   std::string State(std::string_view id);
@@ -236,6 +243,7 @@ class EngineHarness {
   bool holding_ = false;
   std::string last_task_id_;
   SubmitReply last_submit_;
+  CancelResult last_cancel_ = CancelResult::kNotFound;
   uint64_t last_outbox_position_ = 0;  // of all turns, released or not
   std::string trace_;
 };

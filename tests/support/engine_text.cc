@@ -50,6 +50,40 @@ std::string WorkersText(const WorkersReply& reply) {
       });
 }
 
+std::string CancelsText(const CancelTasksReply& reply) {
+  if (!reply.status.ok()) return StatusText(reply.status);
+  if (!reply.results.empty()) {
+    return absl::StrJoin(reply.results, " ",
+                         [](std::string* out, CancelResult result) {
+                           out->append(CancelResultName(result));
+                         });
+  }
+  return absl::StrCat("cancelled ", reply.cancelled, " requested ",
+                      reply.requested);
+}
+
+std::string CountsText(const TaskCountsReply& reply) {
+  if (!reply.status.ok()) return StatusText(reply.status);
+  return absl::StrJoin(
+      reply.queues, "; ", [](std::string* out, const TaskCounts& counts) {
+        absl::StrAppend(out, counts.queue, ":");
+        const std::pair<const char*, uint64_t> numbers[] = {
+            {"blocked", counts.blocked},
+            {"scheduled", counts.scheduled},
+            {"queued", counts.queued},
+            {"leased", counts.leased},
+            {"started", counts.started},
+            {"succeeded", counts.ended.succeeded},
+            {"failed", counts.ended.failed},
+            {"cancelled", counts.ended.cancelled},
+            {"expired", counts.ended.expired},
+            {"dead_lettered", counts.ended.dead_lettered}};
+        for (const auto& [name, number] : numbers) {
+          if (number > 0) absl::StrAppend(out, " ", name, "=", number);
+        }
+      });
+}
+
 std::string QueueText(const QueueInfo& queue) {
   return absl::StrCat("ready=", queue.ready, " scheduled=", queue.scheduled,
                       " leased=", queue.leased,
@@ -137,6 +171,25 @@ std::string SubmitText(const SubmitCommand& command) {
   if (content.eta != absl::InfinitePast()) {
     absl::StrAppend(&text, " eta=", absl::ToUnixNanos(content.eta));
   }
+  if (command.expire_after.has_value()) {
+    absl::StrAppend(
+        &text, " expire_after=", absl::FormatDuration(*command.expire_after));
+  }
+  return text;
+}
+
+std::string UpdateText(const UpdateTaskCommand& command) {
+  std::string text =
+      absl::StrCat("update ", command.task_id, " tag=", command.reply.tag,
+                   command.run_now ? " run_now" : "");
+  if (command.priority.has_value())
+    absl::StrAppend(&text, " priority=", *command.priority);
+  if (command.delay.has_value())
+    absl::StrAppend(&text, " delay=", absl::FormatDuration(*command.delay));
+  if (command.eta.has_value())
+    absl::StrAppend(&text, " eta=", absl::ToUnixNanos(*command.eta));
+  if (command.expire_time.has_value())
+    absl::StrAppend(&text, " expire=", absl::FormatTime(*command.expire_time));
   if (command.expire_after.has_value()) {
     absl::StrAppend(
         &text, " expire_after=", absl::FormatDuration(*command.expire_after));
@@ -313,6 +366,20 @@ const char* EventName(TaskEventKind kind) {
   return "?";
 }
 
+const char* CancelResultName(CancelResult result) {
+  switch (result) {
+    case CancelResult::kCancelled:
+      return "CANCELLED";
+    case CancelResult::kRequested:
+      return "REQUESTED";
+    case CancelResult::kAlreadyEnded:
+      return "ALREADY_ENDED";
+    case CancelResult::kNotFound:
+      return "NOT_FOUND";
+  }
+  return "?";
+}
+
 std::string ReplyText(const Reply& reply) {
   return std::visit(
       Overloaded{
@@ -376,6 +443,8 @@ std::string ReplyText(const Reply& reply) {
                   absl::StrAppend(out, breaker.type, " ", BreakerText(breaker));
                 });
           },
+          [](const CancelTasksReply& reply) { return CancelsText(reply); },
+          [](const TaskCountsReply& reply) { return CountsText(reply); },
       },
       reply.body);
 }
@@ -403,6 +472,21 @@ std::string CommandText(const Command& command) {
           [](const CancelTaskCommand& cancel) {
             return absl::StrCat("cancel ", cancel.task_id,
                                 " tag=", cancel.reply.tag);
+          },
+          [](const CancelTasksCommand& cancel) {
+            return absl::StrCat("cancel ", absl::StrJoin(cancel.task_ids, " "),
+                                cancel.filter.has_value() ? "by filter" : "",
+                                cancel.dry_run ? " dry run" : "",
+                                " tag=", cancel.reply.tag);
+          },
+          [](const UpdateTaskCommand& update) { return UpdateText(update); },
+          [](const ForgetTaskCommand& forget) {
+            return absl::StrCat("forget ", forget.task_id,
+                                " tag=", forget.reply.tag);
+          },
+          [](const CountTasksCommand& count) {
+            return absl::StrCat("count ", count.queue,
+                                " tag=", count.reply.tag);
           },
           [](const ListTasksCommand& list) {
             return absl::StrCat("list tasks, tag=", list.reply.tag);

@@ -19,10 +19,15 @@ std::string StatusText(const absl::Status& status);
 const char* EventName(TaskEventKind kind);
 const char* StateName(TaskState state);
 
+// "CANCELLED".
+const char* CancelResultName(CancelResult result);
+
 // A submit: "OK" or the error. A task: its state, "FINISHED" or "UNKNOWN"
 // where the result service is to be asked, or the error. An outcome:
 // "outcome=FAILED", or "outcome=elsewhere". A page: ids, and " ..." when there
 // is more. A queue: "ready=2 scheduled=1 leased=0". A purge: "purged 3".
+// A cancel of many: "CANCELLED NOT_FOUND" by ids, "cancelled 3 requested 1" by
+// filter. Counts: "default: queued=2 succeeded=1", without those that are 0.
 // Workers: "w1 connected credit=1 leases=0; w2 detached draining credit=0
 // leases=2". A batch: "OPEN members=2 pending=1 succeeded=1 unsuccessful=0",
 // and " complete=<id>" for each callback that was submitted. A dead letter:

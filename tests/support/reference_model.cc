@@ -36,7 +36,10 @@ void ReferenceModel::Turn(absl::Time now, const std::vector<Command>& commands,
   RunTimers();
   LoseSessions();
   EndWaits();
+  EndForgets();
   TakePurges();
+  TakeJobCancels();
+  AnswerJobs();
   for (const Command& command : commands) {
     std::visit(
         [this](const auto& body) {
@@ -46,6 +49,7 @@ void ReferenceModel::Turn(absl::Time now, const std::vector<Command>& commands,
         command);
   }
   SettleBatches();
+  TakeJobCancels();
   TakeLateExpiries();
   TakeDeliveries(effects);
   // What the engine concludes from late expiries comes after its dispatch.
@@ -65,6 +69,8 @@ void ReferenceModel::Recover(absl::Time now, const Engine& engine) {
   watchers_.clear();
   purges_.clear();
   purged_.clear();
+  cancel_jobs_.clear();
+  forgets_.clear();
   for (auto& [id, task] : tasks_) {
     task.purge = 0;
     task.may_be_purged = false;
@@ -290,6 +296,7 @@ void ReferenceModel::Finish(const std::string& id, TaskState state,
   task.finish_time = now_;
   task.finish_turn = turn_;
   task.outbox_position = kept ? last_position_ + 1 : 0;
+  CountEnd(task);
   for (size_t i = 0; i < waiters_.size();) {
     if (waiters_[i].task_id != id) {
       ++i;
@@ -362,6 +369,10 @@ void ReferenceModel::Apply(const ForgetSinkCommand& command) {
       std::remove_if(waiters_.begin(), waiters_.end(),
                      [&](const Waiter& waiter) { return waiter.sink == sink; }),
       waiters_.end());
+  forgets_.erase(
+      std::remove_if(forgets_.begin(), forgets_.end(),
+                     [&](const Forget& forget) { return forget.sink == sink; }),
+      forgets_.end());
   for (auto it = watchers_.begin(); it != watchers_.end();) {
     if (it->second.sink != sink) {
       ++it;
@@ -374,20 +385,14 @@ void ReferenceModel::Apply(const ForgetSinkCommand& command) {
 
 void ReferenceModel::Apply(const CancelTaskCommand& command) {
   Task* task = Find(command.task_id);
-  if (task != nullptr && task->waiting()) {
-    Finish(command.task_id, TaskState::kCancelled, "apium.Cancelled");
-  } else if (task != nullptr && task->live() && !task->cancel_requested) {
-    task->cancel_requested = true;
-    AddEvent(task, 'x');
-    ExpectPush(sessions_[task->session].sink,
-               absl::StrCat("cancel ", task->epoch));
-  }
+  Cancel(command.task_id);
   ExpectReply(command.reply.tag,
               task == nullptr ? std::string("UNKNOWN") : TaskText(*task));
 }
 
 void ReferenceModel::Apply(const OutboxConfirmedCommand& command) {
   confirmed_ = std::max(confirmed_, std::min(command.position, last_position_));
+  EndForgets();
 }
 
 // --- Workers ---
@@ -599,6 +604,7 @@ void ReferenceModel::Apply(const DeleteQueueCommand& command) {
     ExpectReply(command.reply.tag, "FAILED_PRECONDITION/QUEUE_NOT_EMPTY");
   } else {
     queues_.erase(command.queue);
+    ends_.erase(command.queue);
     ExpectReply(command.reply.tag, "OK");
   }
 }

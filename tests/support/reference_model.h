@@ -133,6 +133,22 @@ class ReferenceModel {
     StoredBatch state;
     std::shared_ptr<const BatchCallbacks> callbacks;
   };
+  // A cancel by filter that goes on. Its reason names it: see JobReason.
+  struct CancelJob {
+    uint64_t tag = 0;
+    bool dry_run = false;
+    std::set<std::string> meant;  // waited and matched when it was asked for
+    std::set<std::string> maybe;  // ran then, and may be met while they wait
+    uint64_t cancelled = 0;
+    uint64_t requested = 0;
+  };
+  // Waits until the result service has confirmed `position`.
+  struct Forget {
+    uint64_t tag = 0;
+    const ReplySink* sink = nullptr;
+    uint64_t position = 0;
+    absl::Time deadline;
+  };
   // What one turn should have said, and what it said.
   struct TurnRecord {
     std::map<uint64_t, std::vector<std::string>> expected_replies;  // by tag
@@ -157,6 +173,10 @@ class ReferenceModel {
   void Apply(const WatchTaskCommand& command);
   void Apply(const ForgetSinkCommand& command);
   void Apply(const CancelTaskCommand& command);
+  void Apply(const CancelTasksCommand& command);
+  void Apply(const UpdateTaskCommand& command);
+  void Apply(const ForgetTaskCommand& command);
+  void Apply(const CountTasksCommand& command);
   void Apply(const OpenSessionCommand& command);
   void Apply(const WorkerReportCommand& command);
   void Apply(const SessionDisconnectedCommand& command);
@@ -188,6 +208,16 @@ class ReferenceModel {
   void EndLease(Task* task);
   void Finish(const std::string& id, TaskState state,
               const std::string& failure_type);
+  // reference_model_control.cc
+  // What a cancel of a task that is found does.
+  CancelResult Cancel(const std::string& id);
+  void CountEnd(const Task& task);
+  bool Matches(const TaskFilter& filter, const Task& task) const;
+  // The job whose cancel this outcome is; null: none.
+  CancelJob* JobOf(const Outcome& outcome);
+  void TakeJobCancels();
+  void AnswerJobs();
+  void EndForgets();
   // Null where the engine answers that it does not know the task (any more).
   Task* Find(const std::string& id);
   Task* LeasedTask(uint64_t session_number, const LeaseName& lease);
@@ -258,7 +288,8 @@ class ReferenceModel {
   // reference_model_checks.cc: the comparison.
   void Sort(const Effects& effects);
   void LearnIds(const std::vector<Command>& commands);
-  // Whether this turn's outcome of the task says so.
+  // Whether this turn's outcome of the task says so, or says that a cancel by
+  // filter ended it.
   bool WasPurged(const std::string& id) const;
   // Whether this turn answers the wait with its timeout.
   bool TimedOut(const Waiter& waiter) const;
@@ -293,10 +324,17 @@ class ReferenceModel {
   std::map<std::string, Request> requests_;  // by id
   std::vector<Purge> purges_;
   std::map<std::string, uint64_t> purged_;      // by queue, not told yet
+  std::vector<CancelJob> cancel_jobs_;
+  std::vector<Forget> forgets_;
+  std::map<std::string, EndCounts> ends_;  // by queue
   std::map<uint64_t, std::string> minted_ids_;  // by tag, of this turn
   TurnRecord record_;
   std::vector<std::string> violations_;
 };
+
+// Prefix of the reason that a cancel by filter must have, in front of its tag,
+// so that its outcomes are known.
+inline constexpr char kJobReason[] = "by filter ";
 
 // A reply as the model says it: as ReplyText, with all of a task's counts.
 std::string ModelReplyText(const Reply& reply);

@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "tests/support/engine_text.h"
@@ -183,7 +184,9 @@ bool ReferenceModel::WasPurged(const std::string& id) const {
   return std::any_of(record_.outcomes.begin(), record_.outcomes.end(),
                      [&](const Outcome* outcome) {
                        return outcome->task_id == id &&
-                              outcome->failure.type == kPurged;
+                              (outcome->failure.type == kPurged ||
+                               absl::StartsWith(outcome->failure.message,
+                                                kJobReason));
                      });
 }
 

@@ -44,16 +44,32 @@ TEST(ListTasksTest, ListsEachTaskOnceOverPages) {
 TEST(ListTasksTest, Filters) {
   EngineHarness h;
   Fill(h);
-  EXPECT_EQ(h.List({.states = {TaskState::kQueued}}), "c d e f");
-  EXPECT_EQ(h.List({.states = {TaskState::kScheduled, TaskState::kLeased}}),
+  EXPECT_EQ(h.List({.filter = {.states = {TaskState::kQueued}}}), "c d e f");
+  EXPECT_EQ(h.List({.filter = {.states = {TaskState::kScheduled,
+                                          TaskState::kLeased}}}),
             "a b g h");
-  EXPECT_EQ(h.List({.states = {TaskState::kStarted}}), "");
-  EXPECT_EQ(h.List({.queue = "mail"}), "f");
-  EXPECT_EQ(h.List({.type = "mail"}), "e");
+  EXPECT_EQ(h.List({.filter = {.states = {TaskState::kStarted}}}), "");
+  EXPECT_EQ(h.List({.filter = {.queue = "mail"}}), "f");
+  EXPECT_EQ(h.List({.filter = {.type = "mail"}}), "e");
+  EXPECT_EQ(h.List({.filter = {.states = {TaskState::kQueued},
+                               .queue = "default",
+                               .type = "job"}}),
+            "c d");
+}
+
+TEST(ListTasksTest, FiltersByHeaderAndCreation) {
+  EngineHarness h;
+  h.Submit("a", {.headers = {{"customer", "7"}, {"region", "eu"}}});
+  h.Advance(absl::Seconds(1));
+  h.Submit("b", {.delay = absl::Hours(1), .headers = {{"customer", "7"}}});
+  h.Submit("c", {.headers = {{"customer", "8"}}});
+  EXPECT_EQ(h.List({.filter = {.headers = {{"customer", "7"}}}}), "a b");
   EXPECT_EQ(
-      h.List(
-          {.states = {TaskState::kQueued}, .queue = "default", .type = "job"}),
-      "c d");
+      h.List({.filter = {.headers = {{"customer", "7"}, {"region", "eu"}}}}),
+      "a");
+  EXPECT_EQ(h.List({.filter = {.headers = {{"customer", ""}}}}), "");
+  EXPECT_EQ(h.List({.filter = {.created_after = h.now()}}), "c b");
+  EXPECT_EQ(h.List({.filter = {.created_before = h.now()}}), "a");
 }
 
 TEST(ListTasksTest, LeavesOutWhatHasEnded) {
@@ -69,8 +85,8 @@ TEST(ListTasksTest, ShowsWhoHoldsATask) {
   EngineHarness h;
   Fill(h);
   h.Start("w1", "a");
-  EXPECT_EQ(h.List({.states = {TaskState::kStarted}}), "a");
-  EXPECT_EQ(h.List({.states = {TaskState::kLeased}}), "b");
+  EXPECT_EQ(h.List({.filter = {.states = {TaskState::kStarted}}}), "a");
+  EXPECT_EQ(h.List({.filter = {.states = {TaskState::kLeased}}}), "b");
 }
 
 TEST(ListTasksTest, ListsWhatWaitsOnDiskToo) {
@@ -103,7 +119,7 @@ TEST(ListTasksTest, AForeignPageTokenIsRefused) {
 
 TEST(ListTasksTest, AnUnknownNamespaceIsNotFound) {
   EngineHarness h;
-  EXPECT_EQ(h.List({.namespace_name = "nowhere"}),
+  EXPECT_EQ(h.List({.filter = {.namespace_name = "nowhere"}}),
             "NOT_FOUND/NAMESPACE_NOT_FOUND");
 }
 
@@ -113,7 +129,7 @@ TEST(ListTasksTest, NamespacesAreListedApart) {
   h.Submit("b", {.namespace_name = "other"});
   h.Submit("c", {.delay = absl::Hours(1), .namespace_name = "other"});
   EXPECT_EQ(h.List(), "a");
-  EXPECT_EQ(h.List({.namespace_name = "other"}), "b c");
+  EXPECT_EQ(h.List({.filter = {.namespace_name = "other"}}), "b c");
 }
 
 }  // namespace

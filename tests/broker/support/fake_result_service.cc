@@ -66,6 +66,16 @@ class FakeResultService::Service final : public v1::ResultService::Service {
     return grpc::Status::OK;
   }
 
+  grpc::Status ForgetResult(grpc::ServerContext*,
+                            const v1::ForgetResultRequest* request,
+                            v1::ForgetResultResponse*) override {
+    absl::MutexLock lock(&fake_->mu_);
+    if (fake_->outcomes_.erase(request->task_id()) == 0) {
+      return {grpc::StatusCode::NOT_FOUND, "no such result"};
+    }
+    return grpc::Status::OK;
+  }
+
   grpc::Status ListResults(grpc::ServerContext*,
                            const v1::ListResultsRequest* request,
                            v1::ListResultsResponse* response) override {
