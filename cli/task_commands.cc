@@ -14,6 +14,7 @@
 #include "cli/session.h"
 #include "cli/task_follow_command.h"
 #include "cli/task_submit_command.h"
+#include "cli/task_submit_many_command.h"
 #include "cli/task_text.h"
 #include "client/result_client.h"
 #include "client/task_client.h"
@@ -265,6 +266,7 @@ void AddTaskCommands(CLI::App* app, Session* session) {
       "task", "Submit tasks, look at them, wait for them, cancel them");
   task->require_subcommand(1);
   AddTaskSubmitCommand(task, session);
+  AddTaskSubmitManyCommand(task, session);
   AddGet(task, session);
   AddWait(task, session);
   AddList(task, session);

@@ -226,6 +226,30 @@ std::vector<absl::StatusOr<TaskHandle>> TaskClient::SubmitMany(
   return handles;
 }
 
+absl::StatusOr<std::vector<TaskHandle>> TaskClient::SubmitAtomic(
+    std::vector<v1::TaskSpec> specs) {
+  v1::SubmitTasksRequest request;
+  request.set_namespace_(options().namespace_name);
+  request.set_atomic(true);
+  for (v1::TaskSpec& spec : specs) {
+    FillTaskId(&spec);
+    request.add_specs()->Swap(&spec);
+  }
+  APIUM_ASSIGN_OR_RETURN(v1::SubmitTasksResponse response,
+                         BlockingCall(QuickCall(options()), rpc_->stub.get(),
+                                      &Stub::SubmitTasks, request));
+  if (response.results_size() != request.specs_size()) {
+    return absl::InternalError(StrCat("the server gave ",
+                                      response.results_size(), " answers to ",
+                                      request.specs_size(), " tasks"));
+  }
+  std::vector<TaskHandle> handles;
+  handles.reserve(response.results_size());
+  for (v1::SubmitTasksResult& result : *response.mutable_results())
+    handles.emplace_back(this, std::move(*result.mutable_task_id()));
+  return handles;
+}
+
 absl::StatusOr<std::unique_ptr<TaskStream>> TaskClient::OpenStream(
     TaskStreamOptions options) {
   return TaskStream::Open(this, std::move(options));

@@ -110,6 +110,11 @@ class TaskClient {
   std::vector<absl::StatusOr<TaskHandle>> SubmitMany(
       std::vector<v1::TaskSpec> specs);
 
+  // All of the tasks or none, in one call: the error names the first that was
+  // refused ("specs[3].queue"). 1 to 1,000, in one message of at most 4 MiB.
+  absl::StatusOr<std::vector<TaskHandle>> SubmitAtomic(
+      std::vector<v1::TaskSpec> specs);
+
   // The fast lane for many tasks: see client/task_stream.h. Returns once the
   // broker is ready to take tasks. The client must outlive the stream.
   absl::StatusOr<std::unique_ptr<TaskStream>> OpenStream(

@@ -44,6 +44,13 @@ struct SubmitCommand {
   std::shared_ptr<const RequestIdentity> request;  // null: none
 };
 
+// Accepts all of the tasks in one turn, or none. Answered by SubmitAllReply.
+struct SubmitAllCommand {
+  ReplyAddress reply;
+  // Not empty. Each without an address, and without report_outcome.
+  std::vector<SubmitCommand> tasks;
+};
+
 // Reads a task. Answered by TaskReply.
 struct GetTaskCommand {
   ReplyAddress reply;
@@ -468,7 +475,7 @@ using Command = std::variant<
     RedriveDeadLetterCommand, DiscardDeadLetterCommand, PurgeDeadLettersCommand,
     StartRedriveCommand, GetRedriveCommand, CancelRedriveCommand,
     SetBreakerCommand, GetBreakerCommand, ListBreakersCommand,
-    ResetBreakerCommand>;
+    ResetBreakerCommand, SubmitAllCommand>;
 
 }  // namespace apium::broker
 

@@ -1,6 +1,7 @@
 #ifndef APIUM_BROKER_ENGINE_EFFECTS_H_
 #define APIUM_BROKER_ENGINE_EFFECTS_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -28,6 +29,13 @@ struct SubmitReply {
   absl::Time create_time;
   // No task was made: the id is that of the task that holds the unique key.
   bool attached = false;
+};
+
+// Every task of a SubmitAllCommand was accepted, or none.
+struct SubmitAllReply {
+  absl::Status status;             // why task number `failed` was refused
+  size_t failed = 0;               // from 0; without meaning unless refused
+  std::vector<SubmitReply> tasks;  // in order; empty if refused
 };
 
 // The task of an earlier SubmitCommand with report_outcome has ended.
@@ -203,7 +211,7 @@ struct Reply {
                WorkersReply, QueueReply, QueuePageReply, PurgeReply, StatsReply,
                BatchReply, BatchPageReply, FollowReply, DeadLetterPageReply,
                DeadLetterReply, RedriveReply, BreakerReply, BreakersReply,
-               CancelTasksReply, TaskCountsReply>
+               CancelTasksReply, TaskCountsReply, SubmitAllReply>
       body;
 };
 

@@ -59,6 +59,7 @@ absl::Status TooManyWaiters(size_t limit);
 //   engine_breakers.cc      types whose attempts fail too often
 //   engine_batches.cc groups of tasks and what is submitted at their end
 //   engine_identity.cc unique keys, blocked tasks, repeated requests
+//   engine_submit_all.cc several tasks, all or none
 class Engine::Impl {
  public:
   // What the meta rows say; 0 for a new store.
@@ -99,6 +100,7 @@ class Engine::Impl {
   absl::Status Apply(OutboxConfirmedCommand&& command);
   absl::Status Apply(SetAdmissionCommand&& command);
   absl::Status Apply(GetStatsCommand&& command);
+  absl::Status Apply(SubmitAllCommand&& command);
   absl::Status Apply(CreateBatchCommand&& command);
   absl::Status Apply(CloseBatchCommand&& command);
   absl::Status Apply(GetBatchCommand&& command);
@@ -170,6 +172,8 @@ class Engine::Impl {
   absl::StatusOr<TaskTable::Found> FindTask(const std::string& key);
   absl::Status AnswerRepeatedSubmit(const SubmitCommand& command,
                                     const TaskTable::Found& found);
+  absl::Status TaskIdReused(const std::string& task_id) const;
+  absl::Status CheckQueueForSubmit(const TaskContent& content);
   absl::StatusOr<Queue*> QueueForSubmit(const TaskContent& content);
   enum class Start : uint8_t { kWhenDue, kBlocked };
   absl::Status Accept(SubmitCommand* command, std::string key, Queue* queue,
@@ -382,6 +386,20 @@ class Engine::Impl {
   BreakerInfo InfoOf(const LiveBreaker& breaker) const;
   absl::StatusOr<LiveBreaker*> ExistingBreaker(
       const std::string& namespace_name, const std::string& type);
+
+  // engine_submit_all.cc
+  // What is to be done for one task of several.
+  struct SubmitPlan {
+    std::string key;
+    bool minted = false;
+    // When the same was submitted before; none: it was not.
+    std::optional<absl::Time> first_create_time;
+  };
+  // Looks at everything that could refuse the task, says in `refusal` if
+  // something does, and changes nothing.
+  absl::Status PlanSubmit(const TaskContent& content, SubmitPlan* plan,
+                          absl::Status* refusal);
+  absl::StatusOr<SubmitReply> CarryOut(SubmitPlan plan, SubmitCommand* submit);
 
   // engine_batches.cc
   // Whether the task may join its batch; says in `refusal` if not.

@@ -98,6 +98,15 @@ absl::Status Engine::Impl::Apply(SubmitCommand&& command) {
                                                            : Start::kWhenDue);
 }
 
+absl::Status Engine::Impl::TaskIdReused(const std::string& task_id) const {
+  return WithReason(
+      absl::AlreadyExistsError(absl::StrCat(
+          "task id ", task_id,
+          " was submitted before with other content; another task needs "
+          "another id")),
+      reason::kTaskIdReused, {{"task_id", task_id}});
+}
+
 absl::Status Engine::Impl::AnswerRepeatedSubmit(const SubmitCommand& command,
                                                 const TaskTable::Found& found) {
   const TaskContent& content = *command.content;
@@ -106,12 +115,7 @@ absl::Status Engine::Impl::AnswerRepeatedSubmit(const SubmitCommand& command,
                                  : found.finished->fingerprint;
   SubmitReply reply;
   if (!(first == content.fingerprint)) {
-    reply.status =
-        WithReason(absl::AlreadyExistsError(
-                       absl::StrCat("task id ", content.task_id,
-                                    " was submitted before with other content; "
-                                    "another task needs another id")),
-                   reason::kTaskIdReused, {{"task_id", content.task_id}});
+    reply.status = TaskIdReused(content.task_id);
   } else if (found.live != nullptr && command.report_outcome &&
              waiters_.full()) {
     reply.status = TooManyWaiters(options_.max_waiters);
@@ -155,22 +159,28 @@ absl::Status Engine::Impl::ReportOutcome(const ReplyAddress& to,
   return absl::OkStatus();
 }
 
-absl::StatusOr<Queue*> Engine::Impl::QueueForSubmit(
-    const TaskContent& content) {
+absl::Status Engine::Impl::CheckQueueForSubmit(const TaskContent& content) {
   APIUM_RETURN_IF_ERROR(admission_);
   Queue* queue = queues_.Find(content.namespace_name, content.queue);
-  if (queue == nullptr && options_.create_queues_on_use &&
-      queues_.HasNamespace(content.namespace_name)) {
-    queue = CreateQueue(content.namespace_name, content.queue);
+  if (queue == nullptr) {
+    const bool made_on_use = options_.create_queues_on_use &&
+                             queues_.HasNamespace(content.namespace_name);
+    return made_on_use
+               ? absl::OkStatus()
+               : ExistingQueue(content.namespace_name, content.queue).status();
   }
-  if (queue == nullptr)
-    return ExistingQueue(content.namespace_name, content.queue).status();
-  if (queue->stored.submit_paused) {
-    return WithReason(absl::FailedPreconditionError(absl::StrCat(
-                          "queue ", queue->name, " is paused for submits")),
-                      "QUEUE_PAUSED_FOR_SUBMIT", {{"queue", queue->name}});
-  }
-  return queue;
+  if (!queue->stored.submit_paused) return absl::OkStatus();
+  return WithReason(absl::FailedPreconditionError(absl::StrCat(
+                        "queue ", queue->name, " is paused for submits")),
+                    "QUEUE_PAUSED_FOR_SUBMIT", {{"queue", queue->name}});
+}
+
+absl::StatusOr<Queue*> Engine::Impl::QueueForSubmit(
+    const TaskContent& content) {
+  APIUM_RETURN_IF_ERROR(CheckQueueForSubmit(content));
+  Queue* queue = queues_.Find(content.namespace_name, content.queue);
+  return queue != nullptr ? queue
+                          : CreateQueue(content.namespace_name, content.queue);
 }
 
 absl::Status Engine::Impl::Accept(SubmitCommand* command, std::string key,

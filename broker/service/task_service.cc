@@ -11,6 +11,7 @@
 #include "broker/service/forget_task_call.h"
 #include "broker/service/list_tasks_call.h"
 #include "broker/service/spec_fingerprint.h"
+#include "broker/service/submit_all_call.h"
 #include "broker/service/submit_batch_call.h"
 #include "broker/service/task_control_from_proto.h"
 #include "broker/service/task_from_proto.h"
@@ -140,6 +141,15 @@ grpc::ServerUnaryReactor* TaskServiceImpl::SubmitTasks(
     return FinishNow(rpc, InvalidField("specs", StrCat("has ", count,
                                                        " tasks; must be 1 to ",
                                                        kBatchTasksMax)));
+  }
+  if (request->atomic()) {
+    return StartSubmitAll(rpc, context_, *namespace_name, Mutable(request),
+                          response);
+  }
+  if (!request->request_id().empty()) {
+    return FinishNow(rpc, InvalidField("request_id",
+                                       "is for atomic submits only; others "
+                                       "are idempotent by their task ids"));
   }
   return SubmitBatchCall::Start(&context_, *namespace_name, Mutable(request),
                                 response);

@@ -27,10 +27,10 @@ class BatchCommandsTest : public ::testing::Test {
   };
 
   // A command line against a real broker, as if on no terminal.
-  Ran Run(std::vector<std::string> arguments) {
+  Ran Run(std::vector<std::string> arguments, const std::string& input = "") {
     arguments.insert(arguments.begin(),
                      {"--address", broker_.server().local_target()});
-    std::istringstream in;
+    std::istringstream in(input);
     std::ostringstream out;
     std::ostringstream err;
     Ran ran;
@@ -87,6 +87,32 @@ TEST_F(BatchCommandsTest, ListsBatches) {
   EXPECT_THAT(table.out, HasSubstr("UNSUCCESSFUL"));
   EXPECT_THAT(table.out, HasSubstr("OPEN"));
   EXPECT_EQ(Json({"batch", "list"})["batches"].size(), 2u);
+}
+
+TEST_F(BatchCommandsTest, ManyTasksJoinABatchAtOnce) {
+  Run({"batch", "create", "b"});
+  const std::string good = R"({"type": "job", "taskId": "one"})";
+  const std::string bad = R"({"type": "job", "queue": "nowhere"})";
+  const Ran refused = Run({"task", "submit-many", "--atomic", "--batch", "b"},
+                          good + "\n" + bad + "\n");
+  EXPECT_EQ(refused.exit_code, kExitNotFound);
+  EXPECT_THAT(refused.err, HasSubstr("specs[1].queue"));
+  EXPECT_EQ(refused.out, "");
+  EXPECT_EQ(Json({"batch", "get", "b"}).value("members", "0"), "0");
+  const Ran accepted = Run({"task", "submit-many", "--atomic", "--batch", "b"},
+                           good + "\n\n" + R"({"type": "x", "taskId": "two"})");
+  EXPECT_EQ(accepted.exit_code, kExitOk) << accepted.err;
+  EXPECT_EQ(accepted.out, "one\ntwo\n");
+  EXPECT_EQ(Json({"batch", "get", "b"})["members"], "2");
+  // Each on its own.
+  const Ran some = Run({"task", "submit-many", "-"},
+                       bad + "\n" + R"({"type": "x", "taskId": "three"})");
+  EXPECT_EQ(some.exit_code, kExitNotFound);
+  EXPECT_EQ(some.out, "three\n");
+  EXPECT_THAT(some.err, HasSubstr("1 of 2 tasks were refused"));
+  const Ran nonsense = Run({"task", "submit-many"}, "{nonsense");
+  EXPECT_THAT(nonsense.err, HasSubstr("line 1"));
+  EXPECT_NE(nonsense.exit_code, kExitOk);
 }
 
 TEST_F(BatchCommandsTest, ErrorsNameWhatIsWrong) {

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "client/connection.h"
+#include "client/submit_options.h"
 #include "client/task_client.h"
 #include "tests/broker/support/broker_harness.h"
 #include "tests/support/status_matchers.h"
@@ -56,6 +57,24 @@ TEST_F(BatchClientTest, ABatchIsMadeJoinedClosedAndRead) {
   EXPECT_EQ(tasks_.Get(complete->complete_task_id())->spec().type(), "tidy");
   EXPECT_EQ(tasks_.Get(complete->first_failure_task_id())->spec().type(),
             "undo");
+}
+
+v1::TaskSpec Job(const std::string& batch_id) {
+  return ToTaskSpec({.type = "job", .batch_id = batch_id});
+}
+
+TEST_F(BatchClientTest, SeveralTasksJoinAtomically) {
+  APIUM_ASSERT_OK(batches_.Create({.batch_id = "b"}));
+  const auto joined = tasks_.SubmitAtomic({Job("b"), Job("b"), Job("b")});
+  APIUM_ASSERT_OK(joined);
+  ASSERT_EQ(joined->size(), 3u);
+  EXPECT_EQ(batches_.Get("b")->members(), 3u);
+  APIUM_EXPECT_OK((*joined)[2].Get());
+  const auto refused = tasks_.SubmitAtomic({Job("b"), Job("nothing")});
+  EXPECT_THAT(refused, HasReason("BATCH_NOT_FOUND"));
+  EXPECT_THAT(refused.status().ToString(),
+              ::testing::HasSubstr("specs[1].batch_id"));
+  EXPECT_EQ(batches_.Get("b")->members(), 3u);
 }
 
 TEST_F(BatchClientTest, MintsItsIdsItself) {

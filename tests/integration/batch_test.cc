@@ -12,6 +12,7 @@
 
 #include "client/batch_client.h"
 #include "client/json_payload.h"
+#include "client/submit_options.h"
 #include "common/strings.h"
 #include "tests/integration/test_platform.h"
 #include "tests/support/status_matchers.h"
@@ -160,6 +161,40 @@ TEST_F(BatchTest, AnEmptyBatchAndALongOneSurviveTheBroker) {
   EXPECT_EQ(complete->unsuccessful(), 1u);
   ExpectRan(complete->complete_task_id());
   EXPECT_EQ(platform_.batches().List()->batches_size(), 2);
+}
+
+TEST_F(BatchTest, AnAtomicSubmitIsAllOrNoneOverKills) {
+  const auto specs = [](int call, const std::string& last_queue) {
+    std::vector<v1::TaskSpec> made;
+    for (int i = 0; i < 20; ++i) {
+      made.push_back(ToTaskSpec({.type = "apium.noop",
+                                 .task_id = StrCat("c", call, "-", i),
+                                 .queue = i == 19 ? last_queue : ""}));
+    }
+    return made;
+  };
+  for (int call = 0; call < 12; ++call) {
+    const bool refused = call % 4 == 3;
+    const auto answer = platform_.tasks().SubmitAtomic(
+        specs(call, refused ? "nowhere" : "default"));
+    if (refused) {
+      EXPECT_THAT(answer, HasReason("QUEUE_NOT_FOUND"));
+    } else {
+      APIUM_EXPECT_OK(answer);
+    }
+    if (call % 3 == 1) KillBroker();
+  }
+  for (int call = 0; call < 12; ++call) {
+    for (int i = 0; i < 20; ++i) {
+      const std::string id = StrCat("c", call, "-", i);
+      if (call % 4 == 3) {
+        EXPECT_THAT(platform_.tasks().Get(id), HasReason("TASK_NOT_FOUND"));
+      } else {
+        EXPECT_EQ(Describe(platform_.tasks().Wait(id, kLongTime)).substr(0, 9),
+                  "SUCCEEDED");
+      }
+    }
+  }
 }
 
 }  // namespace

@@ -33,6 +33,9 @@ Command CopyForModel(const Command& command) {
   Command copy = command;
   if (auto* submit = std::get_if<SubmitCommand>(&copy)) {
     submit->content = std::make_shared<TaskContent>(*submit->content);
+  } else if (auto* all = std::get_if<SubmitAllCommand>(&copy)) {
+    for (SubmitCommand& task : all->tasks)
+      task.content = std::make_shared<TaskContent>(*task.content);
   }
   return copy;
 }
@@ -193,7 +196,11 @@ void EngineHistory::Step() {
   if (kind < submit_percent_) {
     // Bursts, so that lanes grow beyond their windows.
     const uint64_t burst = Chance(15) ? 1 + Below(8) : 1;
-    for (uint64_t i = 0; i < burst; ++i) AddSubmit();
+    if (Chance(12)) {
+      AddSubmitAll();
+    } else {
+      for (uint64_t i = 0; i < burst; ++i) AddSubmit();
+    }
   } else if (kind < 74) {
     AddWorkerCommand();
   } else if (kind < 79) {
@@ -248,6 +255,14 @@ std::string EngineHistory::RandomQueue() {
 }
 
 void EngineHistory::AddSubmit() {
+  SubmitCommand submit = RandomSubmit();
+  submit.reply = NewCall();
+  submit.report_outcome = Chance(20);
+  AddIdentity(&submit);
+  Add(std::move(submit));
+}
+
+SubmitCommand EngineHistory::RandomSubmit() {
   auto content = std::make_shared<TaskContent>();
   content->namespace_name = "default";
   if (Chance(85)) content->task_id = absl::StrCat("t", Below(kTaskIds));
@@ -276,7 +291,7 @@ void EngineHistory::AddSubmit() {
         Chance(50) ? ResultMode::kIgnore : ResultMode::kKeepFailures;
   }
   if (Chance(15)) content->delivery_mode = DeliveryMode::kAtMostOnce;
-  SubmitCommand submit = {.reply = NewCall(), .report_outcome = Chance(20)};
+  SubmitCommand submit;
   if (Chance(25)) {
     submit.delay = absl::Milliseconds(Below(8000));
   } else if (Chance(12)) {
@@ -294,8 +309,7 @@ void EngineHistory::AddSubmit() {
     moments_.push_back(driver_.now() + *submit.expire_after);
   }
   submit.content = std::move(content);
-  AddIdentity(&submit);
-  Add(std::move(submit));
+  return submit;
 }
 
 void EngineHistory::AddIdentity(SubmitCommand* submit) {

@@ -85,6 +85,7 @@ class EngineHistory {
   void AddSubmit();
   // Sometimes: a unique key, an id of the request.
   void AddIdentity(SubmitCommand* submit);
+  SubmitCommand RandomSubmit();  // without an address
   void AddRead();
   void AddControl();
   TaskFilter RandomFilter();
@@ -92,6 +93,7 @@ class EngineHistory {
   void AddWorkerCommand();
   // engine_history_batches.cc
   void AddBatchCommand();
+  void AddSubmitAll();
   std::string RandomBatchId();
   BatchCallback RandomCallback(int percent);
   void AuditBatches();

@@ -78,6 +78,18 @@ void EngineHistory::AddBatchCommand() {
   }
 }
 
+void EngineHistory::AddSubmitAll() {
+  SubmitAllCommand all = {.reply = NewCall()};
+  const uint64_t tasks = 1 + Below(5);
+  // Often for one batch.
+  const std::string batch_id = Chance(50) ? RandomBatchId() : "";
+  for (uint64_t i = 0; i < tasks; ++i) {
+    all.tasks.push_back(RandomSubmit());
+    if (!batch_id.empty()) all.tasks.back().content->batch_id = batch_id;
+  }
+  Add(std::move(all));
+}
+
 void EngineHistory::AuditBatches() {
   for (const std::string& id : model_.BatchIds()) {
     Add(GetBatchCommand{

@@ -420,6 +420,16 @@ std::string ReplyText(const Reply& reply) {
                                      : StatusText(batch.status);
           },
           [](const BatchPageReply& page) { return BatchPageText(page); },
+          [](const SubmitAllReply& all) {
+            if (!all.status.ok()) {
+              return absl::StrCat(StatusText(all.status), " at ", all.failed);
+            }
+            return absl::StrCat(
+                "OK ", absl::StrJoin(all.tasks, " ",
+                                     [](std::string* out, const auto& task) {
+                                       absl::StrAppend(out, task.task_id);
+                                     }));
+          },
           [](const FollowReply& follow) { return FollowText(follow); },
           [](const DeadLetterPageReply& page) { return DeadLettersText(page); },
           [](const DeadLetterReply& letter) {
@@ -529,6 +539,13 @@ std::string CommandText(const Command& command) {
           },
           [](const SetAdmissionCommand&) { return std::string("admission"); },
           [](const GetStatsCommand&) { return std::string("get stats"); },
+          [](const SubmitAllCommand& all) {
+            std::string text =
+                absl::StrCat("submit all, tag=", all.reply.tag, ":");
+            for (const SubmitCommand& submit : all.tasks)
+              absl::StrAppend(&text, " {", SubmitText(submit), "}");
+            return text;
+          },
           [](const CreateBatchCommand& create) {
             return absl::StrCat("create batch ", create.batch_id,
                                 " tag=", create.reply.tag);

@@ -187,6 +187,7 @@ class ReferenceModel {
   void Apply(const DeleteQueueCommand& command);
   void Apply(const PurgeQueueCommand& command);
   void Apply(const OutboxConfirmedCommand& command);
+  void Apply(const SubmitAllCommand& command);
   void Apply(const CreateBatchCommand& command);
   void Apply(const CloseBatchCommand& command);
   void Apply(const GetBatchCommand& command);
@@ -248,6 +249,8 @@ class ReferenceModel {
   void CheckNothingIsHeldBack();
 
   // reference_model_batches.cc.
+  // Why a task whose id is new is refused; empty: it is not.
+  std::string SubmitRefusal(const TaskContent& content);
   // Null where the engine answers that it does not know the batch (any more).
   Batch* FindBatch(const std::string& id);
   // Why the task may not join its batch; empty: it may.

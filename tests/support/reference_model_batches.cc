@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -123,6 +124,60 @@ void ReferenceModel::SubmitCallback(const std::string& batch_id, Batch* batch,
   if (task.state != TaskState::kQueued) return;
   if (!place->has_value()) *place = task.place;
   task.place = **place;
+}
+
+std::string ReferenceModel::SubmitRefusal(const TaskContent& content) {
+  const auto queue = queues_.find(content.queue);
+  if (queue == queues_.end() && !options_.create_queues_on_use)
+    return "NOT_FOUND/QUEUE_NOT_FOUND";
+  if (queue != queues_.end() && queue->second.submit_paused)
+    return "FAILED_PRECONDITION/QUEUE_PAUSED_FOR_SUBMIT";
+  return JoinRefusal(content);
+}
+
+void ReferenceModel::Apply(const SubmitAllCommand& command) {
+  const uint64_t tag = command.reply.tag;
+  const auto told = record_.replies.find(tag);
+  const auto* reply =
+      told == record_.replies.end()
+          ? nullptr
+          : std::get_if<SubmitAllReply>(&told->second.front()->body);
+  std::map<std::string, Fingerprint> seen;
+  std::vector<std::pair<const SubmitCommand*, std::string>> accepted;
+  std::string ids;
+  for (size_t i = 0; i < command.tasks.size(); ++i) {
+    const TaskContent& content = *command.tasks[i].content;
+    std::string id = content.task_id;
+    std::string refusal;
+    if (id.empty()) {
+      // Minted, and told if all were accepted.
+      id = reply != nullptr && i < reply->tasks.size()
+               ? reply->tasks[i].task_id
+               : absl::StrCat("task ", i);
+      if (tasks_.count(id) > 0)
+        AddViolation(absl::StrCat("minted id ", id, " was used before"));
+    } else if (const Task* known = Find(id)) {
+      seen.emplace(id, known->content->fingerprint);
+    }
+    const auto first = seen.find(id);
+    if (first == seen.end()) {
+      refusal = SubmitRefusal(content);
+      seen.emplace(id, content.fingerprint);
+      accepted.emplace_back(&command.tasks[i], id);
+    } else if (!(first->second == content.fingerprint)) {
+      refusal = "ALREADY_EXISTS/TASK_ID_REUSED";
+    }
+    if (!refusal.empty()) {
+      ExpectReply(tag, absl::StrCat(refusal, " at ", i));
+      return;
+    }
+    absl::StrAppend(&ids, " ", id);
+  }
+  for (const auto& [submit, id] : accepted) {
+    if (options_.create_queues_on_use) queues_[submit->content->queue];
+    Accept(*submit, id);
+  }
+  ExpectReply(tag, absl::StrCat("OK", ids));
 }
 
 void ReferenceModel::Apply(const CreateBatchCommand& command) {

@@ -221,6 +221,59 @@ TEST_F(BatchServiceTest, NamesTheFieldThatIsWrong) {
   EXPECT_THAT(all->batches(), IsEmpty());
 }
 
+TEST_F(BatchServiceTest, AnAtomicSubmitIsAllOrNone) {
+  v1::SubmitTasksRequest request;
+  request.set_atomic(true);
+  for (const char* id : {"one", "two", "three"}) {
+    v1::TaskSpec* spec = request.add_specs();
+    *spec = Spec("job");
+    spec->set_task_id(id);
+    spec->set_batch_id("b");
+  }
+  const auto submit = [&](const v1::SubmitTasksRequest& wanted)
+      -> absl::StatusOr<v1::SubmitTasksResponse> {
+    TestContext context;
+    v1::SubmitTasksResponse response;
+    const grpc::Status status =
+        broker_.tasks().SubmitTasks(&context, wanted, &response);
+    if (!status.ok()) return FromGrpcStatus(status);
+    return response;
+  };
+  const auto field_of = [&](const v1::SubmitTasksRequest& wanted) {
+    const auto violations = FieldViolationsOf(submit(wanted).status());
+    return violations.size() == 1 ? violations.front().first : "none";
+  };
+  EXPECT_THAT(submit(request), HasReason("BATCH_NOT_FOUND"));
+  EXPECT_EQ(field_of(request), "specs[0].batch_id");
+  APIUM_ASSERT_OK(Create("b"));
+  v1::SubmitTasksRequest wrong = request;
+  wrong.mutable_specs(1)->set_queue("nowhere");
+  EXPECT_THAT(submit(wrong), HasReason("QUEUE_NOT_FOUND"));
+  EXPECT_EQ(field_of(wrong), "specs[1].queue");
+  wrong = request;
+  wrong.mutable_specs(2)->set_priority(1000);
+  EXPECT_THAT(submit(wrong), HasReason("INVALID_FIELD"));
+  EXPECT_EQ(field_of(wrong), "specs[2].priority");
+  wrong = request;
+  wrong.mutable_specs(2)->set_task_id("one");
+  wrong.mutable_specs(2)->mutable_payload()->set_data("other");
+  EXPECT_THAT(submit(wrong), HasReason("TASK_ID_REUSED"));
+  EXPECT_EQ(field_of(wrong), "specs[2].task_id");
+  EXPECT_EQ(Get("b")->members(), 0u);
+  EXPECT_THAT(broker_.Get("one"), HasReason("TASK_NOT_FOUND"));
+  for (int i = 0; i < 2; ++i) {
+    const auto answer = submit(request);
+    APIUM_ASSERT_OK(answer);
+    ASSERT_EQ(answer->results_size(), 3);
+    EXPECT_EQ(answer->results(2).task_id(), "three");
+  }
+  EXPECT_EQ(Get("b")->members(), 3u);
+  v1::SubmitTasksRequest apart = request;
+  apart.set_atomic(false);
+  apart.set_request_id("r");
+  EXPECT_EQ(field_of(apart), "request_id");
+}
+
 TEST_F(BatchServiceTest, AQueueOfACallbackMustExist) {
   v1::Batch batch;
   batch.set_batch_id("b");
