@@ -68,6 +68,7 @@ struct EngineHistory::Worker {
   std::map<uint64_t, LeaseName> held;  // by epoch
   std::vector<LeaseName> past;         // every lease it ever had
   std::vector<LeaseName> to_cancel;
+  std::map<uint64_t, uint64_t> appended;  // by epoch: acknowledged chunks
 };
 
 class EngineHistory::Stream final : public WorkerSink {
@@ -95,6 +96,10 @@ class EngineHistory::Stream final : public WorkerSink {
       }
     } else if (const auto* cancel = std::get_if<CancelDelivery>(&push.body)) {
       worker_->to_cancel.push_back(cancel->lease);
+    } else if (const auto* chunks =
+                   std::get_if<ChunksAcknowledged>(&push.body)) {
+      if (chunks->status.ok())
+        worker_->appended[chunks->epoch] = chunks->number;
     } else if (std::holds_alternative<SessionClosed>(push.body)) {
       worker_->stream = nullptr;
     }
@@ -115,6 +120,11 @@ EngineOptions EngineHistory::RandomOptions(uint64_t seed) {
   options.finished_retention =
       random() % 2 == 0 ? absl::Seconds(7) : absl::Hours(24);
   options.max_credit = 6;
+  options.chunk_bytes_max = 10;
+  options.task_chunks_max = 2 + random() % 8;
+  options.task_chunk_bytes_max = 10 + random() % 30;
+  // Ids are remembered for longer.
+  options.chunk_retention = absl::Seconds(1 + random() % 6);
   options.create_queues_on_use = random() % 4 == 0;
   options.batch_retention =
       random() % 2 == 0 ? absl::Seconds(20) : absl::Hours(24);
@@ -336,7 +346,16 @@ void EngineHistory::AddIdentity(SubmitCommand* submit) {
   submit->content->unique = std::make_shared<Unique>(std::move(unique));
 }
 
+void EngineHistory::AddFollow() {
+  waits_.push_back(std::make_shared<Calls>(this));
+  Add(FollowTaskCommand{.reply = {.sink = waits_.back(), .tag = ++last_tag_},
+                        .namespace_name = "default",
+                        .task_id = RandomTaskId(),
+                        .from = 1 + Below(4)});
+}
+
 void EngineHistory::AddRead() {
+  if (Chance(20)) return AddFollow();
   const std::string id = RandomTaskId();
   switch (Below(7)) {
     case 0:
@@ -491,7 +510,7 @@ void EngineHistory::AddReport(Worker* worker) {
   if (Chance(30)) report.credit = static_cast<uint32_t>(1 + Below(2));
   for (const auto& [epoch, lease] : worker->held) {
     if (Chance(30)) report.started.push_back({lease, driver_.now()});
-    if (Chance(20)) report.progress.push_back({lease, {.completed = 1}});
+    AddStream(lease, worker->appended[epoch], &report);
     if (Chance(50)) report.outcomes.push_back(RandomOutcome(worker, lease));
     if (Chance(5)) report.outcomes.push_back(RandomOutcome(worker, lease));
   }
@@ -752,6 +771,7 @@ void EngineHistory::RunToCompletion() {
         std::min(driver_.next_turn_time(), driver_.now() + absl::Seconds(5)));
     Settle();
   }
+  OutliveChunks();
 }
 
 // Rows of what is over go: ready rows, timers, leases, and outbox rows that are
@@ -760,8 +780,8 @@ void EngineHistory::CheckNothingIsLeftOnDisk() {
   Add(OutboxConfirmedCommand{.position = model_.last_outbox_position()});
   Settle();
   const absl::Time never = driver_.now() + absl::Hours(24 * 365 * 100);
-  for (const char kind :
-       {kReadyRow, kTimerRow, kLeaseRow, kOutboxRow, kBlockedRow, kUniqueRow}) {
+  for (const char kind : {kReadyRow, kTimerRow, kLeaseRow, kOutboxRow,
+                          kBlockedRow, kUniqueRow, kChunkRow, kDetailsRow}) {
     size_t rows = 0;
     const absl::Status status =
         driver_.store().Scan(std::string(1, kind), RowsEnd(kind),

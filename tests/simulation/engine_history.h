@@ -101,6 +101,11 @@ class EngineHistory {
   void CheckBatchesAreComplete();
   void AddReport(Worker* worker);
   void AddForgedReport(Worker* worker);
+  // engine_history_chunks.cc
+  void AddStream(const LeaseName& lease, uint64_t acknowledged,
+                 WorkerReportCommand* report);
+  void AddFollow();
+  void OutliveChunks();
   void Connect(Worker* worker);
   void Disconnect(Worker* worker);
   void PassTime();

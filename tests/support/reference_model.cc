@@ -67,6 +67,7 @@ void ReferenceModel::Recover(absl::Time now, const Engine& engine) {
   // What the world was waiting for is forgotten, and so is who waited.
   waiters_.clear();
   watchers_.clear();
+  followers_.clear();
   purges_.clear();
   purged_.clear();
   cancel_jobs_.clear();
@@ -74,6 +75,7 @@ void ReferenceModel::Recover(absl::Time now, const Engine& engine) {
   for (auto& [id, task] : tasks_) {
     task.purge = 0;
     task.may_be_purged = false;
+    task.refused_attempt = 0;
     if (task.state == TaskState::kStarted) task.state = TaskState::kLeased;
   }
   for (auto it = sessions_.begin(); it != sessions_.end();) {
@@ -102,6 +104,7 @@ void ReferenceModel::Recover(absl::Time now, const Engine& engine) {
 // --- Time ---
 
 void ReferenceModel::RunTimers() {
+  DeleteOldChunks();
   const int64_t now_millis = absl::ToUnixMillis(now_);
   struct Timer {
     int64_t millis;
@@ -308,6 +311,7 @@ void ReferenceModel::Finish(const std::string& id, TaskState state,
     waiters_.erase(waiters_.begin() + static_cast<std::ptrdiff_t>(i));
   }
   if (task.content->unique != nullptr) ReleaseKeyAtEnd(id);
+  WakeFollowers(id);
 }
 
 void ReferenceModel::EndLease(Task* task) {
@@ -329,7 +333,8 @@ std::string ReferenceModel::TaskText(const Task& task) const {
       " cancel=", task.cancel_requested, " suspect=", task.suspect,
       " events=", task.events,
       " due=", task.state == TaskState::kScheduled ? task.due_millis : 0,
-      " worker=", task.leased() ? sessions_.at(task.session).worker_id : "");
+      " worker=", task.leased() ? sessions_.at(task.session).worker_id : "",
+      StreamText(task));
 }
 
 void ReferenceModel::Apply(const GetTaskCommand& command) {
@@ -364,6 +369,9 @@ void ReferenceModel::Apply(const WatchTaskCommand& command) {
 }
 
 void ReferenceModel::Apply(const ForgetSinkCommand& command) {
+  std::erase_if(followers_, [&](const auto& follower) {
+    return follower.second.sink == command.sink.get();
+  });
   const ReplySink* sink = command.sink.get();
   waiters_.erase(
       std::remove_if(waiters_.begin(), waiters_.end(),
@@ -510,9 +518,11 @@ void ReferenceModel::Apply(const WorkerReportCommand& command) {
     }
   }
   for (const ProgressReport& report : command.progress) {
-    LeasedTask(number, report.lease);
+    if (Task* task = LeasedTask(number, report.lease))
+      ApplyProgress(task, report);
   }
   session.draining = session.draining || command.draining;
+  ApplyChunks(number, command.chunks);
   for (const ExecutionReport& report : command.outcomes) {
     ApplyOutcome(number, report);
   }

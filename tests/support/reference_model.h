@@ -57,6 +57,15 @@ class ReferenceModel {
   size_t submitted_callbacks() const;
 
  private:
+  struct Chunk {
+    uint32_t attempt = 0;
+    uint64_t turn = 0;  // readable from the next one on
+    std::string data;
+  };
+  struct Follower {
+    std::string task_id;
+    const ReplySink* sink = nullptr;
+  };
   struct Task {
     std::shared_ptr<const TaskContent> content;
     bool minted = false;
@@ -75,6 +84,10 @@ class ReferenceModel {
     std::string events;  // a letter each, see ModelEventsText
     uint64_t purge = 0;  // the purge that is to cancel it, if it still waits
     bool may_be_purged = false;  // it ran while a purge went on
+    std::optional<std::string> details;
+    std::vector<Chunk> chunks;
+    uint32_t refused_attempt = 0;  // takes no more chunks
+    uint64_t chunks_deleted_turn = 0;
     // Finished:
     absl::Time finish_time;
     uint64_t finish_turn = 0;
@@ -287,6 +300,17 @@ class ReferenceModel {
   void Unblock(const std::string& id);
   // Whether this turn purged the task when the end of another unblocked it.
   bool WasPurgedByRelease(const std::string& id);
+  // reference_model_chunks.cc: what running tasks say of themselves.
+  void Apply(const FollowTaskCommand& command);
+  static void ApplyProgress(Task* task, const ProgressReport& report);
+  void ApplyChunks(uint64_t session_number,
+                   const std::vector<ChunkReport>& reports);
+  // "OK", or the refusal.
+  std::string AppendChunk(Task* task, const ChunkReport& report);
+  void WakeFollowers(const std::string& id);
+  void DeleteOldChunks();
+  std::string StreamText(const Task& task) const;
+  void CheckOutcomeStream(const Outcome& outcome);
 
   // reference_model_checks.cc: the comparison.
   void Sort(const Effects& effects);
@@ -322,6 +346,7 @@ class ReferenceModel {
   std::map<std::string, Queue> queues_ = {{"default", {}}};
   std::map<std::string, Batch> batches_;  // by id
   std::vector<Waiter> waiters_;
+  std::map<uint64_t, Follower> followers_;   // by tag
   std::map<uint64_t, Watcher> watchers_;     // by tag
   std::map<std::string, UniqueKey> keys_;    // by key
   std::map<std::string, Request> requests_;  // by id

@@ -23,16 +23,17 @@ std::string SnapshotText(const TaskReply& reply) {
                     reply.elsewhere == TaskReply::Elsewhere::kNo &&
                     !IsTerminal(task.state);
   if (!live) return ReplyText({.body = reply});
-  return absl::StrCat(StateName(task.state), " attempt=", task.attempt,
-                      " failures=", task.failures, " lost=", task.crashes,
-                      " returns=", task.returns, " epoch=", task.epoch,
-                      " cancel=", task.cancel_requested,
-                      " suspect=", task.suspect,
-                      " events=", ModelEventsText(task.history), " due=",
-                      task.state == TaskState::kScheduled
-                          ? absl::ToUnixMillis(task.schedule_time)
-                          : 0,
-                      " worker=", task.worker_id);
+  return absl::StrCat(
+      StateName(task.state), " attempt=", task.attempt,
+      " failures=", task.failures, " lost=", task.crashes,
+      " returns=", task.returns, " epoch=", task.epoch,
+      " cancel=", task.cancel_requested, " suspect=", task.suspect,
+      " events=", ModelEventsText(task.history), " due=",
+      task.state == TaskState::kScheduled
+          ? absl::ToUnixMillis(task.schedule_time)
+          : 0,
+      " worker=", task.worker_id, " chunks=", task.chunks, " details=",
+      task.progress.details == nullptr ? "" : task.progress.details->data);
 }
 
 std::string SortedWorkersText(const Reply& reply) {
@@ -76,6 +77,10 @@ std::string ModelPushText(const WorkerPush& push) {
   }
   if (const auto* closed = std::get_if<SessionClosed>(&push.body)) {
     return absl::StrCat("closed ", StatusText(closed->status));
+  }
+  if (const auto* chunks = std::get_if<ChunksAcknowledged>(&push.body)) {
+    return absl::StrCat("chunks ", chunks->epoch, " ", chunks->number, " ",
+                        StatusText(chunks->status));
   }
   return "drain";
 }
@@ -273,6 +278,7 @@ void ReferenceModel::CompareOutcomes(const Effects& effects) {
                                  " events=", ModelEventsText(outcome->history),
                                  record_.kept.count(outcome) > 0 ? "" : " not",
                                  " kept"));
+    CheckOutcomeStream(*outcome);
     if (outcome->finish_time != now_) {
       AddViolation(absl::StrCat(outcome->task_id, " has a wrong finish time"));
     }
@@ -390,6 +396,11 @@ void ReferenceModel::CheckDelivery(const Session& session,
   if (delivery.attempt != task.attempt + 1) wrong("another attempt");
   if (delivery.epoch <= last_epoch_) wrong("the epoch is not new");
   if (delivery.failures != task.failures) wrong("another number of failures");
+  if (delivery.chunks != task.chunks.size()) wrong("another number of chunks");
+  if ((delivery.details == nullptr ? "" : delivery.details->data) !=
+      task.details.value_or("")) {
+    wrong("other details than were reported last");
+  }
   if (task.failures >= task.content->retry_policy.max_attempts) {
     wrong("has no attempts left");
   }
