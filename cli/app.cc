@@ -6,11 +6,13 @@
 
 #include "cli/batch_commands.h"
 #include "cli/completion.h"
+#include "cli/dead_letter_commands.h"
 #include "cli/exit_code.h"
 #include "cli/queue_commands.h"
 #include "cli/server_commands.h"
 #include "cli/session.h"
 #include "cli/task_commands.h"
+#include "cli/type_commands.h"
 #include "cli/worker_commands.h"
 #include "common/status_macros.h"
 #include "common/strings.h"
@@ -76,6 +78,8 @@ int RunApium(std::vector<std::string> arguments,
   AddGlobalOptions(&app, &session.options());
   AddTaskCommands(&app, &session);
   AddQueueCommands(&app, &session);
+  AddDeadLetterCommands(&app, &session);
+  AddTypeCommands(&app, &session);
   AddBatchCommands(&app, &session);
   AddWorkerCommands(&app, &session);
   AddServerCommands(&app, &session);

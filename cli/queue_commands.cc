@@ -48,6 +48,7 @@ void PrintQueueTable(
                {.name = "READY", .align = Align::kRight},
                {.name = "SCHEDULED", .align = Align::kRight},
                {.name = "LEASED", .align = Align::kRight},
+               {.name = "DEAD", .align = Align::kRight},
                {.name = "WORKERS", .align = Align::kRight},
                {.name = "OLDEST", .align = Align::kRight}});
   for (const v1::Queue& queue : queues) {
@@ -56,7 +57,8 @@ void PrintQueueTable(
         {queue.name(),
          Cell(StateOf(queue), queue.paused() ? Style::kYellow : Style::kPlain),
          StrCat(counts.ready()), StrCat(counts.scheduled()),
-         StrCat(counts.leased()), StrCat(counts.workers()), AgeText(counts)});
+         StrCat(counts.leased()), StrCat(counts.dead_letters()),
+         StrCat(counts.workers()), AgeText(counts)});
   }
   table.Print(output.out(), output.color());
 }
@@ -70,6 +72,10 @@ void PrintQueue(const v1::Queue& queue, const Output& output) {
     details.Add("Ready", StrCat(queue.counts().ready()));
     details.Add("Scheduled", StrCat(queue.counts().scheduled()));
     details.Add("Leased", StrCat(queue.counts().leased()));
+    if (queue.dead_letter() || queue.counts().dead_letters() > 0)
+      details.Add("Dead letters",
+                  StrCat(queue.counts().dead_letters(),
+                         queue.dead_letter() ? "" : " (no more are kept)"));
     details.Add("Workers", StrCat(queue.counts().workers()));
     details.Add("Oldest", AgeText(queue.counts()));
     details.Add("Created", TimeText(queue.create_time()));
@@ -104,6 +110,7 @@ void AddCreate(CLI::App* queue, Session* session) {
     std::string description;
     bool paused = false;
     bool closed = false;
+    bool dead_letter = false;
   };
   CLI::App* create = queue->add_subcommand("create", "Make a queue");
   const auto flags = std::make_shared<Flags>();
@@ -115,6 +122,9 @@ void AddCreate(CLI::App* queue, Session* session) {
   create->add_flag("--paused", flags->paused,
                    "Dispatch nothing until it is resumed");
   create->add_flag("--closed", flags->closed, "Refuse submits");
+  create->add_flag("--dead-letter", flags->dead_letter,
+                   "Keep tasks that used up their attempts; see `apium "
+                   "dead-letter`");
   create->footer(
       "Example:\n  apium queue create mail --description 'outgoing mail'");
   session->SetCommand(create, [flags, session]() -> absl::StatusOr<int> {
@@ -125,6 +135,7 @@ void AddCreate(CLI::App* queue, Session* session) {
     queue.set_description(flags->description);
     queue.set_paused(flags->paused);
     queue.set_submit_paused(flags->closed);
+    queue.set_dead_letter(flags->dead_letter);
     APIUM_ASSIGN_OR_RETURN(queue, queues->Create(std::move(queue)));
     PrintQueue(queue, session->output());
     return kExitOk;
@@ -137,6 +148,7 @@ void AddUpdate(CLI::App* queue, Session* session) {
     std::optional<std::string> description;
     std::optional<bool> paused;
     std::optional<bool> closed;
+    std::optional<bool> dead_letter;
     std::string etag;
   };
   CLI::App* update =
@@ -150,6 +162,10 @@ void AddUpdate(CLI::App* queue, Session* session) {
   update->add_option("--paused", flags->paused, "Whether nothing is dispatched")
       ->type_name("true|false");
   update->add_option("--closed", flags->closed, "Whether submits are refused")
+      ->type_name("true|false");
+  update
+      ->add_option("--dead-letter", flags->dead_letter,
+                   "Whether tasks that used up their attempts are kept")
       ->type_name("true|false");
   update
       ->add_option("--etag", flags->etag,
@@ -173,9 +189,14 @@ void AddUpdate(CLI::App* queue, Session* session) {
       queue.set_submit_paused(*flags->closed);
       paths.push_back("submit_paused");
     }
+    if (flags->dead_letter) {
+      queue.set_dead_letter(*flags->dead_letter);
+      paths.push_back("dead_letter");
+    }
     if (paths.empty()) {
       return absl::InvalidArgumentError(
-          "nothing to change: give --description, --paused or --closed");
+          "nothing to change: give --description, --paused, --closed or "
+          "--dead-letter");
     }
     APIUM_ASSIGN_OR_RETURN(QueueClient * queues, session->queues());
     APIUM_ASSIGN_OR_RETURN(queue, queues->Update(std::move(queue), paths));

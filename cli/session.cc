@@ -7,9 +7,11 @@
 #include "cli/option_values.h"
 #include "client/batch_client.h"
 #include "client/connection.h"
+#include "client/dead_letter_client.h"
 #include "client/queue_client.h"
 #include "client/result_client.h"
 #include "client/task_client.h"
+#include "client/task_type_client.h"
 #include "client/worker_admin.h"
 #include "common/status_macros.h"
 #include "common/strings.h"
@@ -100,6 +102,21 @@ absl::StatusOr<QueueClient*> Session::queues() {
     queues_ = std::make_unique<QueueClient>(std::move(broker));
   }
   return queues_.get();
+}
+
+absl::StatusOr<DeadLetterClient*> Session::dead_letters(
+    const std::string& queue) {
+  APIUM_ASSIGN_OR_RETURN(std::shared_ptr<Connection> broker, Broker());
+  dead_letters_ = std::make_unique<DeadLetterClient>(std::move(broker), queue);
+  return dead_letters_.get();
+}
+
+absl::StatusOr<TaskTypeClient*> Session::task_types() {
+  if (task_types_ == nullptr) {
+    APIUM_ASSIGN_OR_RETURN(std::shared_ptr<Connection> broker, Broker());
+    task_types_ = std::make_unique<TaskTypeClient>(std::move(broker));
+  }
+  return task_types_.get();
 }
 
 absl::StatusOr<BatchClient*> Session::batches() {

@@ -22,9 +22,11 @@ class App;
 namespace apium {
 class BatchClient;
 class Connection;
+class DeadLetterClient;
 class QueueClient;
 class ResultClient;
 class TaskClient;
+class TaskTypeClient;
 class WorkerAdmin;
 }  // namespace apium
 
@@ -69,6 +71,9 @@ class Session {
   absl::StatusOr<TaskClient*> tasks();
   absl::StatusOr<QueueClient*> queues();
   absl::StatusOr<BatchClient*> batches();
+  // Of one queue; empty: the default one.
+  absl::StatusOr<DeadLetterClient*> dead_letters(const std::string& queue);
+  absl::StatusOr<TaskTypeClient*> task_types();
   absl::StatusOr<WorkerAdmin*> workers();
   absl::StatusOr<ResultClient*> results();
   // A connection to any server, for calls of at most `deadline`.
@@ -93,6 +98,8 @@ class Session {
   std::unique_ptr<TaskClient> tasks_;
   std::unique_ptr<QueueClient> queues_;
   std::unique_ptr<BatchClient> batches_;
+  std::unique_ptr<DeadLetterClient> dead_letters_;
+  std::unique_ptr<TaskTypeClient> task_types_;
   std::unique_ptr<WorkerAdmin> workers_;
   std::unique_ptr<ResultClient> results_;
 };

@@ -40,7 +40,8 @@ TestPlatform::TestPlatform()
   StartResults();
   StartBroker();
   worker_ = StartWorker("worker", {"--concurrency=2"});
-  const std::shared_ptr<Connection> broker = Connect(broker_address_);
+  connection_ = Connect(broker_address_);
+  const std::shared_ptr<Connection>& broker = connection_;
   tasks_ = std::make_unique<TaskClient>(broker);
   queues_ = std::make_unique<QueueClient>(broker);
   batches_ = std::make_unique<BatchClient>(broker);

@@ -17,6 +17,8 @@
 
 namespace apium {
 
+class Connection;
+
 // No wait of a test takes that long, however slow the machine is.
 inline constexpr absl::Duration kLongTime = absl::Seconds(90);
 
@@ -28,6 +30,8 @@ class TestPlatform {
   TestPlatform();
 
   TaskClient& tasks() { return *tasks_; }
+  // To the broker, for other clients.
+  const std::shared_ptr<Connection>& connection() { return connection_; }
   QueueClient& queues() { return *queues_; }
   BatchClient& batches() { return *batches_; }
   WorkerAdmin& workers() { return *workers_; }
@@ -57,6 +61,7 @@ class TestPlatform {
   std::unique_ptr<ChildProcess> result_service_;
   std::unique_ptr<ChildProcess> broker_;
   std::unique_ptr<ChildProcess> worker_;
+  std::shared_ptr<Connection> connection_;
   std::unique_ptr<TaskClient> tasks_;
   std::unique_ptr<QueueClient> queues_;
   std::unique_ptr<BatchClient> batches_;
