@@ -1,5 +1,6 @@
 #include "broker/engine/cancel_job.h"
 
+#include <iterator>
 #include <utility>
 
 #include "broker/engine/task_filter.h"
@@ -11,6 +12,15 @@ namespace apium::broker {
 namespace {
 
 constexpr size_t kSequenceBytes = 8;
+
+// What the walk passes, in order.
+struct Section {
+  char row_kind;
+  TaskState state;
+};
+constexpr Section kSections[] = {{kReadyRow, TaskState::kQueued},
+                                 {kTimerRow, TaskState::kScheduled},
+                                 {kBlockedRow, TaskState::kBlocked}};
 
 // The first key behind the rows of the lane that a ready row belongs to.
 std::string EndOfLane(std::string_view ready_row_key) {
@@ -25,29 +35,34 @@ CancelJob::CancelJob(CancelTasksCommand command, uint64_t ticket_limit,
     : command_(std::move(command)),
       ticket_limit_(ticket_limit),
       queue_id_(queue_id) {
-  if (!WantsState(filter(), TaskState::kQueued)) {
-    StartTimers();
-    return;
-  }
-  if (!queue_id_.has_value()) {
-    cursor_ = std::string(1, kReadyRow);
-    end_ = RowsEnd(kReadyRow);
-    return;
-  }
-  cursor_ = ReadyRowKey({.queue_id = *queue_id_, .priority = 255}, 0);
-  end_ = ReadyRowKey({.queue_id = *queue_id_ + 1, .priority = 255}, 0);
+  StartNextSection();
 }
 
-void CancelJob::StartTimers() {
-  cursor_ = std::string(1, kTimerRow);
-  end_ = RowsEnd(kTimerRow);
-  done_ = !WantsState(filter(), TaskState::kScheduled);
+void CancelJob::StartNextSection() {
+  while (++section_ < std::size(kSections)) {
+    const Section& section = kSections[section_];
+    if (!WantsState(filter(), section.state)) continue;
+    cursor_ = std::string(1, section.row_kind);
+    end_ = RowsEnd(section.row_kind);
+    if (!queue_id_.has_value()) return;
+    const uint32_t queue_id = *queue_id_;
+    if (section.row_kind == kReadyRow) {
+      cursor_ = ReadyRowKey({.queue_id = queue_id, .priority = 255}, 0);
+      end_ = ReadyRowKey({.queue_id = queue_id + 1, .priority = 255}, 0);
+    } else if (section.row_kind == kBlockedRow) {
+      cursor_ = BlockedRowKey({.queue_id = queue_id});
+      end_ = BlockedRowKey({.queue_id = queue_id + 1});
+    }
+    return;
+  }
 }
+
+bool CancelJob::done() const { return section_ == std::size(kSections); }
 
 bool CancelJob::HasYetToMeet(std::string_view row_key) const {
-  if (done_) return false;
-  if (row_key.front() == cursor_.front()) return row_key >= cursor_;
-  return row_key.front() == kTimerRow;  // which come last
+  size_t section = 0;
+  while (kSections[section].row_kind != row_key.front()) ++section;
+  return section == section_ ? row_key >= cursor_ : section > section_;
 }
 
 absl::Status CancelJob::ReadRow(std::string_view key, std::string_view value,
@@ -57,16 +72,26 @@ absl::Status CancelJob::ReadRow(std::string_view key, std::string_view value,
     APIUM_ASSIGN_OR_RETURN(std::vector<std::string> task_keys,
                            DecodeReadyChunk(value));
     for (std::string& task_key : task_keys) {
-      places->push_back(
-          {.task_key = std::move(task_key), .sequence = sequence});
+      places->push_back({.task_key = std::move(task_key),
+                         .state = TaskState::kQueued,
+                         .sequence = sequence});
     }
+    return absl::OkStatus();
+  }
+  if (key.front() == kBlockedRow) {
+    std::optional<BlockedTask> task = BlockedTaskOfRow(key);
+    if (!task.has_value())
+      return absl::DataLossError("the store holds a damaged blocked row");
+    places->push_back(
+        {.task_key = std::move(task->task_key), .state = TaskState::kBlocked});
     return absl::OkStatus();
   }
   std::optional<TimerId> timer = TimerOfRow(key);
   if (!timer.has_value())
     return absl::DataLossError("the store holds a damaged timer row");
   if (timer->kind == TimerKind::kReady)
-    places->push_back({.task_key = std::move(timer->task_key)});
+    places->push_back({.task_key = std::move(timer->task_key),
+                       .state = TaskState::kScheduled});
   return absl::OkStatus();
 }
 
@@ -95,12 +120,7 @@ absl::StatusOr<std::vector<CancelJob::Place>> CancelJob::Walk(
         return read.ok();
       }));
   APIUM_RETURN_IF_ERROR(read);
-  if (!at_end) return places;
-  if (cursor_.front() == kReadyRow) {
-    StartTimers();
-  } else {
-    done_ = true;
-  }
+  if (at_end) StartNextSection();
   return places;
 }
 

@@ -137,7 +137,13 @@ absl::StatusOr<bool> Engine::Impl::JudgeForCancel(CancelJob* job,
 absl::StatusOr<bool> Engine::Impl::CancelOnTheMove(LiveTask* task) {
   if (cancel_jobs_.empty()) return false;
   std::string place;
-  if (task->stored.state == TaskState::kScheduled) {
+  if (task->stored.state == TaskState::kBlocked) {
+    const TaskContent& content = task->content();
+    Queue* queue = queues_.Find(content.namespace_name, content.queue);
+    if (queue == nullptr) return false;
+    place = BlockedRowKey(
+        {.queue_id = queue->stored.queue_id, .task_key = task->key});
+  } else if (task->stored.state == TaskState::kScheduled) {
     place = TimerRowKey({.due_millis = task->stored.due_millis,
                          .kind = TimerKind::kReady,
                          .task_key = task->key});
@@ -190,10 +196,9 @@ absl::Status Engine::Impl::StepCancelJob(CancelJob* job, CancelBudget* budget) {
     if (task == nullptr || task->finished() || task->leased()) continue;
     budget->bytes -= static_cast<int64_t>(task->approximate_bytes());
     const StoredTask& stored = task->stored;
-    const bool there = places[i].sequence == 0
-                           ? stored.state == TaskState::kScheduled
-                           : stored.state == TaskState::kQueued &&
-                                 stored.ready_sequence == places[i].sequence;
+    const bool there = stored.state == places[i].state &&
+                       (stored.state != TaskState::kQueued ||
+                        stored.ready_sequence == places[i].sequence);
     if (there && stored.ready_sequence < job->ticket_limit())
       APIUM_RETURN_IF_ERROR(JudgeForCancel(job, task).status());
   }

@@ -243,7 +243,8 @@ void Engine::Impl::LeaveBlocked(const LiveTask& task) {
 }
 
 absl::Status Engine::Impl::Unblock(LiveTask* task) {
-  if (Purge* purge = PurgeOf(*task)) return PurgeTask(task, purge);
+  APIUM_ASSIGN_OR_RETURN(const bool ended, EndOnTheMove(task));
+  if (ended) return absl::OkStatus();
   LeaveBlocked(*task);
   APIUM_RETURN_IF_ERROR(AwaitEta(task));
   AddEvent({.kind = TaskEventKind::kUnblocked,

@@ -159,6 +159,9 @@ EngineHistory::EngineHistory(uint64_t seed, const HistoryOptions& options)
       }
       if (const auto* ack = std::get_if<OutcomeAcknowledged>(&push.push.body)) {
         counts_.lies += believed_epochs_.count(ack->epoch);
+      } else if (const auto* refused =
+                     std::get_if<ReportRefused>(&push.push.body)) {
+        counts_.lies += believed_epochs_.count(refused->epoch);
       }
     }
     // A lie that did not get through in its turn never did.

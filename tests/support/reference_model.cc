@@ -119,7 +119,7 @@ void ReferenceModel::RunTimers() {
         std::min(task.content->expire_time, AttemptsEnd(task));
     if (late != absl::InfiniteFuture() && CeilMillis(late) <= now_millis) {
       // One that is to be purged may end either way.
-      if (!WasPurged(id)) due.push_back({CeilMillis(late), true, id});
+      if (!WasSwept(id)) due.push_back({CeilMillis(late), true, id});
     } else if (task.state == TaskState::kScheduled &&
                task.due_millis <= now_millis) {
       due.push_back({task.due_millis, false, id});
@@ -158,7 +158,7 @@ void ReferenceModel::EndWaits() {
   for (size_t i = 0; i < waiters_.size();) {
     const bool due = waiters_[i].deadline <= now_;
     // A task that is purged in the same turn may end before or after the wait.
-    if (!due || (WasPurged(waiters_[i].task_id) && !TimedOut(waiters_[i]))) {
+    if (!due || (WasSwept(waiters_[i].task_id) && !TimedOut(waiters_[i]))) {
       ++i;
       continue;
     }

@@ -315,9 +315,10 @@ class ReferenceModel {
   // reference_model_checks.cc: the comparison.
   void Sort(const Effects& effects);
   void LearnIds(const std::vector<Command>& commands);
-  // Whether this turn's outcome of the task says so, or says that a cancel by
-  // filter ended it.
+  // Whether this turn's outcome of the task says so.
   bool WasPurged(const std::string& id) const;
+  // The same, or that a cancel by filter ended it.
+  bool WasSwept(const std::string& id) const;
   // Whether this turn answers the wait with its timeout.
   bool TimedOut(const Waiter& waiter) const;
   void TakePurges();
@@ -351,10 +352,10 @@ class ReferenceModel {
   std::map<std::string, UniqueKey> keys_;    // by key
   std::map<std::string, Request> requests_;  // by id
   std::vector<Purge> purges_;
-  std::map<std::string, uint64_t> purged_;      // by queue, not told yet
+  std::map<std::string, uint64_t> purged_;  // by queue, not told yet
   std::vector<CancelJob> cancel_jobs_;
   std::vector<Forget> forgets_;
-  std::map<std::string, EndCounts> ends_;  // by queue
+  std::map<std::string, EndCounts> ends_;       // by queue
   std::map<uint64_t, std::string> minted_ids_;  // by tag, of this turn
   TurnRecord record_;
   std::vector<std::string> violations_;

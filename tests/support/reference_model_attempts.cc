@@ -227,6 +227,7 @@ void ReferenceModel::CheckNothingIsHeldBack() {
     }
   }
   if (!purges_.empty()) AddViolation("a purge is not answered");
+  if (!cancel_jobs_.empty()) AddViolation("a cancel by filter is not answered");
 }
 
 }  // namespace apium::broker

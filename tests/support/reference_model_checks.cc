@@ -5,8 +5,8 @@
 #include <utility>
 #include <variant>
 
-#include "absl/strings/str_cat.h"
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "tests/support/engine_text.h"
@@ -189,9 +189,17 @@ bool ReferenceModel::WasPurged(const std::string& id) const {
   return std::any_of(record_.outcomes.begin(), record_.outcomes.end(),
                      [&](const Outcome* outcome) {
                        return outcome->task_id == id &&
-                              (outcome->failure.type == kPurged ||
-                               absl::StartsWith(outcome->failure.message,
-                                                kJobReason));
+                              outcome->failure.type == kPurged;
+                     });
+}
+
+bool ReferenceModel::WasSwept(const std::string& id) const {
+  return WasPurged(id) ||
+         std::any_of(record_.outcomes.begin(), record_.outcomes.end(),
+                     [&](const Outcome* outcome) {
+                       return outcome->task_id == id &&
+                              absl::StartsWith(outcome->failure.message,
+                                               kJobReason);
                      });
 }
 

@@ -37,9 +37,9 @@ bool ReferenceModel::Matches(const TaskFilter& filter, const Task& task) const {
            0;
   };
   return task.live() &&
-         (filter.states.empty() || std::count(filter.states.begin(),
-                                              filter.states.end(),
-                                              task.state) > 0) &&
+         (filter.states.empty() ||
+          std::count(filter.states.begin(), filter.states.end(), task.state) >
+              0) &&
          (filter.queue.empty() || content.queue == filter.queue) &&
          (filter.type.empty() || content.type == filter.type) &&
          content.create_time >= filter.created_after &&
@@ -143,13 +143,13 @@ void ReferenceModel::Apply(const UpdateTaskCommand& command) {
     ExpectReply(tag, "UNKNOWN");
     return;
   }
-  if (!task->waiting()) {
+  if (!task->waiting() || task->state == TaskState::kBlocked) {
     ExpectReply(tag, "FAILED_PRECONDITION/TASK_NOT_WAITING");
     return;
   }
   auto content = std::make_shared<TaskContent>(*task->content);
-  const bool retimed = command.eta.has_value() || command.delay.has_value() ||
-                       command.run_now;
+  const bool retimed =
+      command.eta.has_value() || command.delay.has_value() || command.run_now;
   if (command.priority.has_value()) content->priority = *command.priority;
   if (command.eta.has_value()) content->eta = *command.eta;
   if (command.delay.has_value()) content->eta = now_ + *command.delay;
