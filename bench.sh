@@ -5,6 +5,7 @@
 # Usage: ./bench.sh [flag of platform_benchmark...]
 #   ./bench.sh                      everything: some minutes
 #   ./bench.sh --only=loads         without the backlog of millions
+#   ./bench.sh --only=delayed       tasks that wait for their time, and cancels of running ones
 #   ./bench.sh --seconds=10         longer loads
 #   ./bench.sh --help
 #

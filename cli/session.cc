@@ -11,6 +11,7 @@
 #include "client/queue_client.h"
 #include "client/result_client.h"
 #include "client/task_client.h"
+#include "client/task_control.h"
 #include "client/task_type_client.h"
 #include "client/worker_admin.h"
 #include "common/status_macros.h"
@@ -94,6 +95,14 @@ absl::StatusOr<TaskClient*> Session::tasks() {
     tasks_ = std::make_unique<TaskClient>(std::move(broker));
   }
   return tasks_.get();
+}
+
+absl::StatusOr<TaskControl*> Session::control() {
+  if (control_ == nullptr) {
+    APIUM_ASSIGN_OR_RETURN(std::shared_ptr<Connection> broker, Broker());
+    control_ = std::make_unique<TaskControl>(std::move(broker));
+  }
+  return control_.get();
 }
 
 absl::StatusOr<QueueClient*> Session::queues() {

@@ -26,6 +26,7 @@ class DeadLetterClient;
 class QueueClient;
 class ResultClient;
 class TaskClient;
+class TaskControl;
 class TaskTypeClient;
 class WorkerAdmin;
 }  // namespace apium
@@ -69,6 +70,7 @@ class Session {
   // During Run.
   const Output& output() const { return *output_; }
   absl::StatusOr<TaskClient*> tasks();
+  absl::StatusOr<TaskControl*> control();
   absl::StatusOr<QueueClient*> queues();
   absl::StatusOr<BatchClient*> batches();
   // Of one queue; empty: the default one.
@@ -96,6 +98,7 @@ class Session {
   std::unique_ptr<Output> output_;
   std::shared_ptr<Connection> broker_;
   std::unique_ptr<TaskClient> tasks_;
+  std::unique_ptr<TaskControl> control_;
   std::unique_ptr<QueueClient> queues_;
   std::unique_ptr<BatchClient> batches_;
   std::unique_ptr<DeadLetterClient> dead_letters_;

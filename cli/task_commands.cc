@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,6 +13,7 @@
 #include "cli/exit_code.h"
 #include "cli/option_values.h"
 #include "cli/session.h"
+#include "cli/task_control_commands.h"
 #include "cli/task_follow_command.h"
 #include "cli/task_submit_command.h"
 #include "cli/task_submit_many_command.h"
@@ -74,6 +76,9 @@ struct ListFlags {
   std::vector<std::string> states;
   std::string queue;
   std::string type;
+  std::map<std::string, std::string> headers;
+  std::optional<absl::Time> created_after;
+  std::optional<absl::Time> created_before;
   std::optional<absl::Time> finished_after;
   std::optional<absl::Time> finished_before;
   uint32_t limit = kPageSizeDefault;
@@ -83,16 +88,16 @@ struct ListFlags {
 absl::StatusOr<v1::ListTasksRequest> MakeListRequest(const ListFlags& flags) {
   v1::ListTasksRequest request;
   for (const std::string& name : flags.states) {
-    const std::optional<v1::TaskState> state = StateFromName(name);
-    if (!state.has_value()) {
-      return absl::InvalidArgumentError(
-          StrCat("--state: ", QuoteForMessage(name),
-                 " is no state; the states are ", StateNames()));
-    }
-    request.add_states(*state);
+    APIUM_ASSIGN_OR_RETURN(const v1::TaskState state, StateOption(name));
+    request.add_states(state);
   }
   request.set_queue(flags.queue);
   request.set_type(flags.type);
+  request.mutable_headers()->insert(flags.headers.begin(), flags.headers.end());
+  if (flags.created_after)
+    TimeToProto(*flags.created_after, request.mutable_created_after());
+  if (flags.created_before)
+    TimeToProto(*flags.created_before, request.mutable_created_before());
   if (flags.finished_after)
     TimeToProto(*flags.finished_after, request.mutable_finished_after());
   if (flags.finished_before)
@@ -130,6 +135,12 @@ void AddList(CLI::App* task, Session* session) {
       ->type_name("NAME");
   list->add_option("--type", flags->type, "Only tasks of this type")
       ->type_name("TYPE");
+  AddPairs(list, "--header", &flags->headers,
+           "Only tasks with this header; repeatable");
+  AddTime(list, "--created-after", &flags->created_after,
+          "Only tasks that were accepted then or later");
+  AddTime(list, "--created-before", &flags->created_before,
+          "Only tasks that were accepted before");
   AddTime(list, "--finished-after", &flags->finished_after,
           "Only tasks that ended then or later");
   AddTime(list, "--finished-before", &flags->finished_before,
@@ -160,39 +171,6 @@ void AddList(CLI::App* task, Session* session) {
                    response.next_page_token()));
       }
     });
-    return kExitOk;
-  });
-}
-
-void AddCancel(CLI::App* task, Session* session) {
-  struct Flags {
-    std::vector<std::string> ids;
-    std::string reason;
-  };
-  CLI::App* cancel =
-      task->add_subcommand("cancel",
-                           "Cancel tasks: one that waits ends at once, one "
-                           "that runs is told to stop");
-  const auto flags = std::make_shared<Flags>();
-  cancel->add_option("ids", flags->ids, "Ids of the tasks")
-      ->required()
-      ->type_name("ID");
-  cancel->add_option("--reason", flags->reason, "Kept with the outcome")
-      ->type_name("TEXT");
-  cancel->footer(
-      "Example:\n  apium task list --queue mail -q | xargs apium task cancel "
-      "--reason 'wrong template'");
-  session->SetCommand(cancel, [flags, session]() -> absl::StatusOr<int> {
-    for (const std::string& id : flags->ids)
-      APIUM_RETURN_IF_ERROR(ValidateTaskId("id", id));
-    APIUM_ASSIGN_OR_RETURN(TaskClient * tasks, session->tasks());
-    for (const std::string& id : flags->ids) {
-      APIUM_ASSIGN_OR_RETURN(v1::Task task, tasks->Cancel(id, flags->reason));
-      session->output().PrintOneOfMany(task, [&] {
-        if (session->output().quiet()) return;
-        PrintTaskLine(task, session->output());
-      });
-    }
     return kExitOk;
   });
 }
@@ -270,9 +248,10 @@ void AddTaskCommands(CLI::App* app, Session* session) {
   AddGet(task, session);
   AddWait(task, session);
   AddList(task, session);
-  AddCancel(task, session);
+  AddTaskCancelCommand(task, session);
   AddWatch(task, session);
   AddTaskFollowCommand(task, session);
+  AddTaskControlCommands(task, session);
 }
 
 }  // namespace apium::cli

@@ -15,6 +15,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "benchmarks/platform/delayed.h"
 #include "benchmarks/platform/loads.h"
 #include "benchmarks/platform/platform.h"
 #include "common/check.h"
@@ -30,12 +31,17 @@ constexpr size_t kWindowBulk = 8192;
 // What a filled memtable and its flush take is not what a backlog costs.
 constexpr absl::Duration kSettle = absl::Seconds(3);
 
+constexpr int kCancelledTasks = 200;
+constexpr size_t kTimedTasks = 2000;
+constexpr absl::Duration kTimedSpan = absl::Seconds(5);
+
 struct Flags {
   PlatformOptions platform;
   std::string json_file;
   double seconds = 3;
   size_t backlog = 1000000;
   size_t drain = 200000;
+  size_t delayed = 1000000;
   std::string only;
   std::string load;
 };
@@ -121,6 +127,47 @@ void RunBacklog(const Flags& flags, Report* report) {
   fill_to(5 * flags.backlog);
 }
 
+void RunDelayed(const Flags& flags, Report* report) {
+  PlatformOptions options = flags.platform;
+  options.worker_concurrency = kCancelledTasks;
+  auto platform = Platform::Start(options);
+  const auto add = [report](const std::string& name, const Spread& spread) {
+    const auto milliseconds = [&](const char* which, absl::Duration duration) {
+      report->Add(absl::StrCat(name, ", ", which),
+                  absl::ToDoubleMilliseconds(duration), "ms");
+    };
+    milliseconds("least", spread.least);
+    milliseconds("p50", spread.p50);
+    milliseconds("p99", spread.p99);
+    milliseconds("most", spread.most);
+  };
+  add("cancel of a running task to its end",
+      MeasureCancel(platform.get(), kCancelledTasks));
+  const auto measure_lateness = [&](const std::string& name) {
+    add(name, MeasureLateness(platform.get(), kTimedTasks, kTimedSpan));
+  };
+  measure_lateness("start behind the ETA");
+  // What the store's own buffers take is there with any load: they are filled
+  // first.
+  APIUM_CHECK_OK(platform->queues().Pause("default").status());
+  FillQueue(platform.get(), "default", flags.drain);
+  APIUM_CHECK_OK(platform->queues().Purge("default").status());
+  APIUM_CHECK_OK(platform->queues().Resume("default").status());
+  absl::SleepFor(kSettle);
+  const double before = Mebibytes(platform->broker());
+  report->Add("broker memory before", before, "MiB");
+  FillDelayed(platform.get(), flags.delayed);
+  absl::SleepFor(kSettle);
+  report->Add(absl::StrCat("broker memory added, ", flags.delayed, " delayed"),
+              Mebibytes(platform->broker()) - before, "MiB");
+  measure_lateness("start behind the ETA, with them");
+  report->Add(absl::StrCat("broker restart, ", flags.delayed, " delayed"),
+              absl::ToDoubleSeconds(platform->RestartBroker()), "s");
+  absl::SleepFor(kSettle);
+  report->Add("broker memory after the restart", Mebibytes(platform->broker()),
+              "MiB");
+}
+
 }  // namespace
 }  // namespace apium::benchmark
 
@@ -137,13 +184,18 @@ int main(int argc, char** argv) {
   app.add_option("--backlog", flags.backlog, "tasks queued for memory");
   app.add_option("--drain", flags.drain, "tasks queued for the drain");
   app.add_option("--json", flags.json_file, "file to write");
-  app.add_option("--only", flags.only, "loads or backlog; empty: both");
+  app.add_option("--delayed", flags.delayed, "tasks with an ETA in an hour");
+  app.add_option("--only", flags.only, "loads, backlog or delayed; empty: all");
   app.add_option("--load", flags.load,
                  "sequential, end-to-end, drain or submit; empty: all");
   CLI11_PARSE(app, argc, argv);
   apium::benchmark::Report report;
-  if (flags.only != "backlog") apium::benchmark::RunLoads(flags, &report);
-  if (flags.only != "loads") apium::benchmark::RunBacklog(flags, &report);
+  const auto wanted = [&](const char* part) {
+    return flags.only.empty() || flags.only == part;
+  };
+  if (wanted("loads")) apium::benchmark::RunLoads(flags, &report);
+  if (wanted("backlog")) apium::benchmark::RunBacklog(flags, &report);
+  if (wanted("delayed")) apium::benchmark::RunDelayed(flags, &report);
   if (!flags.json_file.empty()) {
     std::ofstream(flags.json_file) << report.json().dump(2) << "\n";
   }

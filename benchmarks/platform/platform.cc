@@ -67,7 +67,8 @@ std::unique_ptr<Platform> Platform::Start(const PlatformOptions& options) {
       "worker",
       {options.worker_program,
        absl::StrCat("--broker=", Loopback(platform->broker_ports_.grpc)),
-       "--concurrency=2", absl::StrCat("--prefetch=", options.worker_slots)},
+       absl::StrCat("--concurrency=", options.worker_concurrency),
+       absl::StrCat("--prefetch=", options.worker_slots)},
       &none);
   ClientOptions to_broker{.addresses = {Loopback(platform->broker_ports_.grpc)},
                           .deadline = absl::Seconds(60)};

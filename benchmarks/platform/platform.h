@@ -18,6 +18,7 @@ struct PlatformOptions {
   std::string worker_program;
   std::string folder;  // data, port files and logs
   int worker_slots = 4096;
+  int worker_concurrency = 2;
 };
 
 // The real binaries on loopback with fresh data, and clients of them. Any

@@ -73,7 +73,7 @@ TEST_F(BashCompletionTest, CommandsAreOffered) {
                                             "completion", "version"));
   EXPECT_THAT(Complete("task \"\""),
               ElementsAre("submit", "get", "wait", "list", "cancel", "watch",
-                          "follow"));
+                          "follow", "update", "run-now", "forget", "count"));
   EXPECT_THAT(Complete("queue pu"), ElementsAre("purge"));
 }
 
