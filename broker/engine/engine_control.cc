@@ -124,8 +124,7 @@ absl::Status Engine::Impl::UpdateWaiting(LiveTask* task,
             .detail = std::move(changed.changes)},
            &task->stored.history);
   tasks_.MarkDirty(task);
-  if (content.expire_time <= now_)
-    return Finish(task, {.state = TaskState::kExpired});
+  if (IsLate(*task)) return EndLateTask(task);
   NotifyWatchers(*task);
   return absl::OkStatus();
 }

@@ -168,8 +168,9 @@ void ReferenceModel::Apply(const UpdateTaskCommand& command) {
   } else if (scheduled ? retimed : other_lane) {
     Enqueue(task);
   }
-  if (content->expire_time <= now_) {
-    Finish(command.task_id, TaskState::kExpired, "");
+  AddEvent(task, 'u');
+  if (content->expire_time <= now_ || AttemptsEnd(*task) <= now_) {
+    EndLate(command.task_id);
   }
   ExpectReply(tag, TaskText(*task));
 }
