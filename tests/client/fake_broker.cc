@@ -769,16 +769,6 @@ absl::Status FakeBroker::LostAnswer(std::string_view method) {
   return absl::UnavailableError("the connection broke");
 }
 
-void FakeBroker::AttachTo(std::string task_id) {
-  absl::MutexLock lock(&mu_);
-  attach_to_ = std::move(task_id);
-}
-
-v1::SubmitTaskRequest FakeBroker::last_submit() const {
-  absl::MutexLock lock(&mu_);
-  return last_submit_;
-}
-
 absl::Status FakeBroker::Accept(v1::TaskSpec spec) {
   if (refused_types_.contains(spec.type())) {
     return WithReason(absl::NotFoundError("queue nowhere was not found"),

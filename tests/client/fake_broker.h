@@ -13,6 +13,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -68,9 +69,15 @@ class FakeBroker {
   // before its commit.
   void ForgetTasks(bool forget);
   // Submits are answered as attached to this task; empty: no longer.
-  void AttachTo(std::string task_id);
+  void AttachTo(std::string task_id) {
+    absl::MutexLock lock(&mu_);
+    attach_to_ = std::move(task_id);
+  }
   // The last one of SubmitTask.
-  v1::SubmitTaskRequest last_submit() const;
+  v1::SubmitTaskRequest last_submit() const {
+    absl::MutexLock lock(&mu_);
+    return last_submit_;
+  }
   // Refuses tasks of this type with NOT_FOUND / QUEUE_NOT_FOUND.
   void RefuseType(std::string type);
   // Ends the open streams.
