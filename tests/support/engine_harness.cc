@@ -123,7 +123,6 @@ std::string EngineHarness::Submit(std::string_view id,
     content->unique = std::make_shared<Unique>(*options.unique);
   content->result_mode = options.result_mode;
   content->delivery_mode = options.delivery_mode;
-  content->headers = options.headers;
   if (options.eta.has_value()) content->eta = now() + *options.eta;
   content->fingerprint = FingerprintOf(*content, options);
   std::shared_ptr<const RequestIdentity> request;

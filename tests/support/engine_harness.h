@@ -41,7 +41,6 @@ struct SubmitOptions {
   std::string request_id;
   ResultMode result_mode = ResultMode::kKeep;
   DeliveryMode delivery_mode = DeliveryMode::kAtLeastOnce;
-  std::vector<std::pair<std::string, std::string>> headers;
 };
 
 struct WorkerOptions {
