@@ -175,7 +175,7 @@ void ReferenceModel::Apply(const SubmitAllCommand& command) {
   }
   for (const auto& [submit, id] : accepted) {
     if (options_.create_queues_on_use) queues_[submit->content->queue];
-    Accept(*submit, id);
+    Accept(*submit, id, /*blocked=*/false);
   }
   ExpectReply(tag, absl::StrCat("OK", ids));
 }
