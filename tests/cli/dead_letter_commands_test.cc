@@ -52,7 +52,7 @@ class DeadLetterCommandsTest : public ::testing::Test {
     Out({"task", "submit", "job", "--queue", "mail", "--id", id});
     v1::Hello hello = broker::HelloFor("w-" + id, "job");
     hello.clear_queues();
-    hello.add_queues("mail");
+    hello.add_queues()->set_queue("mail");
     broker::TestWorker worker(broker_, hello);
     worker.Grant(1);
     const auto deliveries = worker.Deliveries(1);
