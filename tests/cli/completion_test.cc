@@ -69,18 +69,21 @@ TEST_F(BashCompletionTest, TheScriptParses) {
 }
 
 TEST_F(BashCompletionTest, CommandsAreOffered) {
-  EXPECT_THAT(Complete("\"\""), ElementsAre("task", "queue", "worker", "server",
-                                            "completion", "version"));
-  EXPECT_THAT(Complete("task \"\""),
-              ElementsAre("submit", "get", "wait", "list", "cancel", "watch",
-                          "follow", "update", "run-now", "forget", "count"));
+  EXPECT_THAT(Complete("\"\""),
+              ElementsAre("task", "queue", "dead-letter", "type", "batch",
+                          "worker", "server", "completion", "version"));
+  EXPECT_THAT(
+      Complete("task \"\""),
+      ElementsAre("submit", "submit-many", "get", "wait", "list", "cancel",
+                  "watch", "follow", "update", "run-now", "forget", "count"));
   EXPECT_THAT(Complete("queue pu"), ElementsAre("purge"));
 }
 
 TEST_F(BashCompletionTest, OptionsAndTheirValuesDoNotCountAsCommands) {
   EXPECT_THAT(Complete("--address queue task wa"),
               ElementsAre("wait", "watch"));
-  EXPECT_THAT(Complete("-q task --namespace=x sub"), ElementsAre("submit"));
+  EXPECT_THAT(Complete("-q task --namespace=x sub"),
+              ElementsAre("submit", "submit-many"));
 }
 
 TEST_F(BashCompletionTest, OptionsOfTheCommandAndGlobalOnesAreOffered) {
