@@ -109,7 +109,9 @@ TEST_F(BatchTest, EveryCallbackIsOneTaskThatRunsOverKills) {
     }
     if (batch == kBatches / 2) KillBroker();
     // The end of the last member and the callbacks are one write.
-    if (batch % 2 == 1) APIUM_EXPECT_OK(platform_.batches().Close(id));
+    if (batch % 2 == 1) {
+      APIUM_EXPECT_OK(platform_.batches().Close(id));
+    }
     const auto complete = platform_.batches().Get(id);
     APIUM_ASSERT_OK(complete);
     EXPECT_EQ(complete->state(), v1::BATCH_STATE_COMPLETE) << id;
