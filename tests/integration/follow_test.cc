@@ -89,8 +89,9 @@ class FollowTest : public ::testing::Test {
       EXPECT_EQ(seen[i].position, from + i);
       if (i == 0) continue;
       EXPECT_GE(seen[i].attempt, seen[i - 1].attempt);
-      if (seen[i].attempt == seen[i - 1].attempt)
+      if (seen[i].attempt == seen[i - 1].attempt) {
         EXPECT_EQ(seen[i].number, seen[i - 1].number + 1) << "position " << i;
+      }
     }
   }
 

@@ -218,10 +218,11 @@ TEST_F(KeepLatestTest, BlockedTasksAreListed) {
   h_.Submit("scheduled", {.delay = absl::Hours(1)});
   EXPECT_EQ(h_.List({.page_size = 3}),
             "r0 r1 r2 | r3 r4 ready | scheduled n2 n3 | n4 n0 n1");
-  EXPECT_EQ(h_.List({.states = {TaskState::kBlocked}}), "n2 n3 n4 n0 n1");
+  EXPECT_EQ(h_.List({.filter = {.states = {TaskState::kBlocked}}}),
+            "n2 n3 n4 n0 n1");
   EXPECT_EQ(
-      h_.List(
-          {.page_size = 1, .states = {TaskState::kBlocked}, .queue = "extra"}),
+      h_.List({.filter = {.states = {TaskState::kBlocked}, .queue = "extra"},
+               .page_size = 1}),
       "n0 | n1");
   EXPECT_EQ(h_.QueueDetails("extra").blocked, 2u);
   h_.Restart();
