@@ -325,30 +325,6 @@ SubmitCommand EngineHistory::RandomSubmit() {
   return submit;
 }
 
-void EngineHistory::AddIdentity(SubmitCommand* submit) {
-  if (Chance(10)) {
-    submit->request = std::make_shared<RequestIdentity>(
-        RequestIdentity{.id = absl::StrCat("r", Below(10)),
-                        .fingerprint = submit->content->fingerprint});
-  }
-  if (!Chance(unique_percent_)) return;
-  Unique unique = {.key = absl::StrCat("k", Below(3)),
-                   .scope = static_cast<UniqueScope>(1 + Below(3)),
-                   .on_conflict = static_cast<UniqueConflict>(1 + Below(6))};
-  if (unique.on_conflict == UniqueConflict::kDebounce)
-    unique.scope = UniqueScope::kUntilStart;
-  if (unique.on_conflict == UniqueConflict::kThrottle)
-    unique.scope = UniqueScope::kWindow;
-  if (unique.on_conflict == UniqueConflict::kKeepLatest)
-    unique.scope = UniqueScope::kUntilEnd;
-  if (unique.scope == UniqueScope::kWindow ||
-      unique.on_conflict == UniqueConflict::kDebounce) {
-    unique.window = absl::Microseconds(1 + Below(9'000'000));
-    moments_.push_back(driver_.now() + unique.window);
-  }
-  submit->content->unique = std::make_shared<Unique>(std::move(unique));
-}
-
 void EngineHistory::AddFollow() {
   waits_.push_back(std::make_shared<Calls>(this));
   Add(FollowTaskCommand{.reply = {.sink = waits_.back(), .tag = ++last_tag_},

@@ -85,9 +85,8 @@ void EngineHistory::AddControl() {
     Add(std::move(cancel));
     RunTurn();
   } else if (kind < 7) {
-    CancelTasksCommand cancel = {.reply = NewCall(),
-                                 .namespace_name = "default",
-                                 .reason = "enough"};
+    CancelTasksCommand cancel = {
+        .reply = NewCall(), .namespace_name = "default", .reason = "enough"};
     for (uint64_t i = 0; i <= Below(4); ++i) {
       cancel.task_ids.push_back(RandomTaskId());
     }

@@ -82,8 +82,8 @@ TEST_F(WorkerTest, IntroducesItself) {
   EXPECT_EQ(hello.labels().at("zone"), "eu");
   std::vector<std::string> types;
   for (const auto& offer : hello.task_types()) types.push_back(offer.type());
-  EXPECT_THAT(types, ElementsAre("apium.echo", "apium.fail", "apium.noop",
-                                 "apium.sleep"));
+  EXPECT_THAT(types, ElementsAre("apium.count", "apium.echo", "apium.fail",
+                                 "apium.noop", "apium.sleep"));
   ASSERT_EQ(hello.queues_size(), 2);
   EXPECT_EQ(hello.queues(1).queue(), "slow");
   EXPECT_NE(hello.hostname(), "");
