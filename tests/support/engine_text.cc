@@ -64,24 +64,25 @@ std::string CancelsText(const CancelTasksReply& reply) {
 
 std::string CountsText(const TaskCountsReply& reply) {
   if (!reply.status.ok()) return StatusText(reply.status);
-  return absl::StrJoin(
-      reply.queues, "; ", [](std::string* out, const TaskCounts& counts) {
-        absl::StrAppend(out, counts.queue, ":");
-        const std::pair<const char*, uint64_t> numbers[] = {
-            {"blocked", counts.blocked},
-            {"scheduled", counts.scheduled},
-            {"queued", counts.queued},
-            {"leased", counts.leased},
-            {"started", counts.started},
-            {"succeeded", counts.ended.succeeded},
-            {"failed", counts.ended.failed},
-            {"cancelled", counts.ended.cancelled},
-            {"expired", counts.ended.expired},
-            {"dead_lettered", counts.ended.dead_lettered}};
-        for (const auto& [name, number] : numbers) {
-          if (number > 0) absl::StrAppend(out, " ", name, "=", number);
-        }
-      });
+  return absl::StrJoin(reply.queues, "; ",
+                       [](std::string* out, const TaskCounts& counts) {
+                         absl::StrAppend(out, counts.queue, ":");
+                         const std::pair<const char*, uint64_t> numbers[] = {
+                             {"blocked", counts.blocked},
+                             {"scheduled", counts.scheduled},
+                             {"queued", counts.queued},
+                             {"leased", counts.leased},
+                             {"started", counts.started},
+                             {"succeeded", counts.ended.succeeded},
+                             {"failed", counts.ended.failed},
+                             {"cancelled", counts.ended.cancelled},
+                             {"expired", counts.ended.expired},
+                             {"dead_lettered", counts.ended.dead_lettered}};
+                         for (const auto& [name, number] : numbers) {
+                           if (number > 0)
+                             absl::StrAppend(out, " ", name, "=", number);
+                         }
+                       });
 }
 
 std::string QueueText(const QueueInfo& queue) {

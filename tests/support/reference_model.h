@@ -298,6 +298,8 @@ class ReferenceModel {
   void ReleaseKeyAtStart(const Task& task);
   void ReleaseKeyAtEnd(const std::string& id);
   void Unblock(const std::string& id);
+  // Whether this turn's cancel by filter met the task while it was blocked.
+  bool WasSweptWhileBlocked(const std::string& id);
   // Whether this turn purged the task when the end of another unblocked it.
   bool WasPurgedByRelease(const std::string& id);
   // reference_model_chunks.cc: what running tasks say of themselves.

@@ -176,7 +176,11 @@ void ReferenceModel::Apply(const UpdateTaskCommand& command) {
 }
 
 void ReferenceModel::Apply(const ForgetTaskCommand& command) {
-  const Task* task = Find(command.task_id);
+  Task* task = Find(command.task_id);
+  const bool forgets_chunks = task != nullptr && !task->live() &&
+                              task->finish_turn < turn_ &&
+                              task->chunks_deleted_turn == 0;
+  if (forgets_chunks) task->chunks_deleted_turn = turn_;
   if (task == nullptr) {
     ExpectReply(command.reply.tag, "NOT_FOUND/TASK_NOT_FOUND");
   } else if (task->live()) {

@@ -160,10 +160,18 @@ void ReferenceModel::ReleaseKeyAtEnd(const std::string& id) {
 void ReferenceModel::Unblock(const std::string& id) {
   if (WasPurged(id)) {
     TakePurge(id);
-  } else {
+  } else if (!WasSweptWhileBlocked(id)) {
     AwaitEta(&tasks_[id]);
     AddEvent(&tasks_[id], 'n');
   }
+}
+
+bool ReferenceModel::WasSweptWhileBlocked(const std::string& id) {
+  for (const Outcome* outcome : record_.outcomes) {
+    if (outcome->task_id == id && JobOf(*outcome) != nullptr)
+      return ModelEventsText(outcome->history) == tasks_[id].events;
+  }
+  return false;
 }
 
 bool ReferenceModel::WasPurgedByRelease(const std::string& id) {
