@@ -44,6 +44,13 @@ inline constexpr size_t kContentTypeBytesMax = 256;
 inline constexpr int kPageSizeDefault = 100;
 inline constexpr int kPageSizeMax = 1000;
 
+// The page size for what a request asks: 0 means the default, and more than
+// the maximum gets that.
+constexpr uint32_t PageSizeFor(uint32_t asked) {
+  if (asked == 0) return kPageSizeDefault;
+  return asked < kPageSizeMax ? asked : kPageSizeMax;
+}
+
 // --- Tasks ---
 
 inline constexpr uint32_t kPriorityMax = 255;

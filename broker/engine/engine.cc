@@ -11,6 +11,7 @@
 #include "broker/storage/batch_codec.h"
 #include "broker/storage/identity_codec.h"
 #include "broker/storage/key_format.h"
+#include "broker/storage/record_value.h"
 #include "common/error_reason.h"
 #include "common/names.h"
 #include "common/status_macros.h"
@@ -293,17 +294,13 @@ uint64_t Engine::outbox_last_position() const {
 
 bool IsDroppableRow(std::string_view key, std::string_view value,
                     absl::Time now, uint64_t confirmed_position) {
-  if (!key.empty() && key.front() == kBatchRow) {
-    const auto keep_until = KeepUntilOfBatchRow(value);
+  if (key.empty()) return false;
+  const char kind = key.front();
+  if (kind == kBatchRow || kind == kUniqueRow || kind == kRequestRow) {
+    const auto keep_until = KeepUntilOf(value);
     return keep_until.has_value() && *keep_until <= absl::ToUnixMillis(now);
   }
-  if (!key.empty() &&
-      (key.front() == kUniqueRow || key.front() == kRequestRow)) {
-    const auto keep_until = KeepUntilOfIdentityRow(value);
-    return keep_until.has_value() && *keep_until <= absl::ToUnixMillis(now);
-  }
-  if (key.empty() || key.front() != kTaskRow || !IsFinishedTaskRow(value))
-    return false;
+  if (kind != kTaskRow || !IsFinishedTaskRow(value)) return false;
   const auto finished = DecodeFinishedTaskRow(value);
   return finished.ok() && finished->outbox_position <= confirmed_position &&
          finished->keep_until_millis <= absl::ToUnixMillis(now);

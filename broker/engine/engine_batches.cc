@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "broker/engine/engine_impl.h"
+#include "broker/engine/task_headers.h"
 #include "common/error_reason.h"
 #include "common/names.h"
 #include "common/status_macros.h"
@@ -52,20 +53,6 @@ BatchInfo BatchInfoOf(const std::string& batch_id, const StoredBatch& batch) {
   for (const BatchEvent event : kBatchEvents)
     info.callback_task_ids[event] = batch.callbacks[event].task_id;
   return info;
-}
-
-void SetHeader(std::string_view name, const std::string& value,
-               std::vector<std::pair<std::string, std::string>>* headers) {
-  const auto at =
-      std::lower_bound(headers->begin(), headers->end(), name,
-                       [](const auto& header, std::string_view key) {
-                         return header.first < key;
-                       });
-  if (at != headers->end() && at->first == name) {
-    at->second = value;
-  } else {
-    headers->insert(at, {std::string(name), value});
-  }
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "broker/engine/engine_impl.h"
+#include "broker/engine/task_headers.h"
 #include "common/error_reason.h"
 #include "common/status_macros.h"
 #include "common/uuid.h"
@@ -33,21 +34,6 @@ absl::Status DeadLetterNotFound(const std::string& queue,
       absl::NotFoundError(absl::StrCat(
           "queue ", queue, " has no dead letter of task ", task_id)),
       reason::kDeadLetterNotFound, {{"task_id", task_id}});
-}
-
-// Headers are sorted by name.
-void SetHeader(std::string_view name, const std::string& value,
-               std::vector<std::pair<std::string, std::string>>* headers) {
-  const auto at =
-      std::lower_bound(headers->begin(), headers->end(), name,
-                       [](const auto& header, std::string_view key) {
-                         return header.first < key;
-                       });
-  if (at != headers->end() && at->first == name) {
-    at->second = value;
-  } else {
-    headers->insert(at, {std::string(name), value});
-  }
 }
 
 }  // namespace

@@ -16,14 +16,10 @@ absl::Status Engine::Impl::PlanSubmit(const TaskContent& content,
   const std::string& id = content.task_id;
   if (!plan->minted && !tasks_.IsNew(plan->key, id)) {
     APIUM_ASSIGN_OR_RETURN(const TaskTable::Found found, FindTask(plan->key));
-    if (found.live != nullptr || found.finished.has_value()) {
-      const Fingerprint& first = found.live != nullptr
-                                     ? found.live->content().fingerprint
-                                     : found.finished->fingerprint;
-      plan->first_create_time = found.live != nullptr
-                                    ? found.live->content().create_time
-                                    : found.finished->create_time;
-      if (!(first == content.fingerprint)) *refusal = TaskIdReused(id);
+    if (found.known()) {
+      plan->first_create_time = found.create_time();
+      if (!(found.fingerprint() == content.fingerprint))
+        *refusal = TaskIdReused(id);
       return absl::OkStatus();
     }
   }

@@ -67,8 +67,7 @@ absl::Status Engine::Impl::Apply(SubmitCommand&& command) {
   std::string key = MakeTaskKey(content.namespace_name, content.task_id);
   if (!minted && !tasks_.IsNew(key, content.task_id)) {
     APIUM_ASSIGN_OR_RETURN(TaskTable::Found found, FindTask(key));
-    if (found.live != nullptr || found.finished.has_value())
-      return AnswerRepeatedSubmit(command, found);
+    if (found.known()) return AnswerRepeatedSubmit(command, found);
   }
   absl::StatusOr<Queue*> queue = QueueForSubmit(content);
   absl::Status refusal = queue.status();
@@ -110,20 +109,15 @@ absl::Status Engine::Impl::TaskIdReused(const std::string& task_id) const {
 absl::Status Engine::Impl::AnswerRepeatedSubmit(const SubmitCommand& command,
                                                 const TaskTable::Found& found) {
   const TaskContent& content = *command.content;
-  const Fingerprint& first = found.live != nullptr
-                                 ? found.live->content().fingerprint
-                                 : found.finished->fingerprint;
   SubmitReply reply;
-  if (!(first == content.fingerprint)) {
+  if (!(found.fingerprint() == content.fingerprint)) {
     reply.status = TaskIdReused(content.task_id);
   } else if (found.live != nullptr && command.report_outcome &&
              waiters_.full()) {
     reply.status = TooManyWaiters(options_.max_waiters);
   } else {
     reply.task_id = content.task_id;
-    reply.create_time = found.live != nullptr
-                            ? found.live->content().create_time
-                            : found.finished->create_time;
+    reply.create_time = found.create_time();
   }
   CountRepeated(content, reply.status.ok());
   const bool wants_outcome = reply.status.ok() && command.report_outcome;
@@ -326,22 +320,6 @@ void Engine::Impl::CountEnd(const LiveTask& task, const Outcome& outcome) {
   if (queue == nullptr) return;
   queues_.CountEnd(queue, outcome.state);
   QueueStats& stats = queue->stats;
-  switch (outcome.state) {
-    case TaskState::kSucceeded:
-      ++stats.succeeded;
-      break;
-    case TaskState::kCancelled:
-      ++stats.cancelled;
-      break;
-    case TaskState::kExpired:
-      ++stats.expired;
-      break;
-    case TaskState::kDeadLettered:
-      ++stats.dead_lettered;
-      break;
-    default:
-      ++stats.failed;
-  }
   if (task.leased()) stats.run.Record(now_ - task.lease.grant_time);
   stats.end_to_end.Record(now_ - outcome.create_time);
 }

@@ -14,6 +14,28 @@
 namespace apium::broker {
 namespace {
 
+// For the numbers that outlive a restart and for those of metrics, which begin
+// anew.
+template <typename Counts>
+void AddEnd(TaskState state, Counts* counts) {
+  switch (state) {
+    case TaskState::kSucceeded:
+      ++counts->succeeded;
+      break;
+    case TaskState::kCancelled:
+      ++counts->cancelled;
+      break;
+    case TaskState::kExpired:
+      ++counts->expired;
+      break;
+    case TaskState::kDeadLettered:
+      ++counts->dead_lettered;
+      break;
+    default:
+      ++counts->failed;
+  }
+}
+
 // A type costs a row and some memory for ever; more than this is a name that
 // carries an id by mistake.
 constexpr size_t kTaskTypesMax = 100000;
@@ -173,23 +195,8 @@ void QueueTable::AddDeadLetters(Queue* queue, int64_t difference) {
 }
 
 void QueueTable::CountEnd(Queue* queue, TaskState state) {
-  EndCounts& ends = queue->ends;
-  switch (state) {
-    case TaskState::kSucceeded:
-      ++ends.succeeded;
-      break;
-    case TaskState::kCancelled:
-      ++ends.cancelled;
-      break;
-    case TaskState::kExpired:
-      ++ends.expired;
-      break;
-    case TaskState::kDeadLettered:
-      ++ends.dead_lettered;
-      break;
-    default:
-      ++ends.failed;
-  }
+  AddEnd(state, &queue->ends);
+  AddEnd(state, &queue->stats);
   if (queue->ends_dirty) return;
   queue->ends_dirty = true;
   dirty_.push_back(queue);

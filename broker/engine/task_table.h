@@ -35,6 +35,17 @@ class TaskTable {
         finished;  // the caller says if it is still remembered
     std::shared_ptr<const Outcome>
         outcome;  // with `finished`, if it finished in this turn
+
+    bool known() const { return live != nullptr || finished.has_value(); }
+    // Of a task that is known.
+    const Fingerprint& fingerprint() const {
+      return live != nullptr ? live->content().fingerprint
+                             : finished->fingerprint;
+    }
+    absl::Time create_time() const {
+      return live != nullptr ? live->content().create_time
+                             : finished->create_time;
+    }
   };
   // Looks in memory, then in the store. Pointers are valid until the end of the
   // turn, or for as long as the task waits in a window or is leased.

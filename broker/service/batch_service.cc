@@ -1,6 +1,5 @@
 #include "broker/service/batch_service.h"
 
-#include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
@@ -210,10 +209,7 @@ grpc::ServerUnaryReactor* BatchServiceImpl::ListBatches(
     if (!valid.ok()) return FinishNow(rpc, valid);
   }
   command.namespace_name = *std::move(namespace_name);
-  command.page_size =
-      request->page_size() == 0
-          ? static_cast<uint32_t>(kPageSizeDefault)
-          : std::min<uint32_t>(request->page_size(), kPageSizeMax);
+  command.page_size = PageSizeFor(request->page_size());
   command.page_token = request->page_token();
   return StartEngineCall<BatchPageReply>(
       context_.mailbox, MailboxShare::kOrdinary, std::move(command), 0,

@@ -1,6 +1,5 @@
 #include "broker/service/dead_letter_service.h"
 
-#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -200,10 +199,7 @@ grpc::ServerUnaryReactor* DeadLetterServiceImpl::ListDeadLetters(
     taken = ValidateTaskId("page_token", request->page_token());
   }
   if (!taken.ok()) return FinishNow(rpc, taken);
-  command.page_size =
-      request->page_size() == 0
-          ? static_cast<uint32_t>(kPageSizeDefault)
-          : std::min<uint32_t>(request->page_size(), kPageSizeMax);
+  command.page_size = PageSizeFor(request->page_size());
   command.page_token = request->page_token();
   return StartEngineCall<DeadLetterPageReply>(
       context_.mailbox, MailboxShare::kOrdinary, std::move(command), 0,

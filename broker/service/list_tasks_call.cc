@@ -75,9 +75,7 @@ absl::Status ListTasksCall::Parse(const v1::ListTasksRequest& request) {
   live_filter_.namespace_name = request_.namespace_();
   live_filter_.queue = request.queue();
   live_filter_.type = request.type();
-  page_size_ = request.page_size() == 0
-                   ? static_cast<uint32_t>(kPageSizeDefault)
-                   : std::min<uint32_t>(request.page_size(), kPageSizeMax);
+  page_size_ = PageSizeFor(request.page_size());
 
   v1::ListTasksRequest filter = request_;
   filter.clear_page_size();

@@ -1,6 +1,5 @@
 #include "broker/service/queue_service.h"
 
-#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -128,10 +127,7 @@ grpc::ServerUnaryReactor* QueueServiceImpl::ListQueues(
     if (!valid.ok()) return FinishNow(rpc, valid);
   }
   command.namespace_name = *std::move(namespace_name);
-  command.page_size =
-      request->page_size() == 0
-          ? static_cast<uint32_t>(kPageSizeDefault)
-          : std::min<uint32_t>(request->page_size(), kPageSizeMax);
+  command.page_size = PageSizeFor(request->page_size());
   command.page_token = request->page_token();
   return StartEngineCall<QueuePageReply>(
       context_.mailbox, MailboxShare::kReserved, std::move(command), 0,

@@ -1,39 +1,18 @@
 #include "broker/storage/batch_codec.h"
 
+#include <optional>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "apium/storage/v1/batch.pb.h"
 #include "broker/storage/key_format.h"
 #include "broker/storage/record_codec.h"
+#include "broker/storage/record_value.h"
 #include "common/status_macros.h"
 
 namespace apium::broker {
 namespace {
 
 namespace pb = ::apium::storage::v1;
-
-constexpr size_t kKeepUntilBytes = 8;
-
-absl::Status Damaged(const char* what) {
-  return absl::DataLossError(
-      absl::StrCat("the store holds a damaged ", what, " row"));
-}
-
-// The message behind the time.
-template <typename Message>
-bool Parse(std::string_view value, Message* message) {
-  if (value.size() < kKeepUntilBytes) return false;
-  value.remove_prefix(kKeepUntilBytes);
-  return message->ParseFromArray(value.data(), static_cast<int>(value.size()));
-}
-
-template <typename Message>
-std::string Serialize(int64_t keep_until_millis, const Message& message) {
-  std::string value = EncodeNumber(static_cast<uint64_t>(keep_until_millis));
-  message.AppendToString(&value);
-  return value;
-}
 
 std::optional<BatchEvent> EventFrom(uint32_t number) {
   if (number < 1 || number > kBatchEvents.size()) return std::nullopt;
@@ -61,14 +40,14 @@ std::string EncodeBatch(const StoredBatch& batch) {
     added->set_event(static_cast<uint32_t>(event));
     added->set_task_id(callback.task_id);
   }
-  return Serialize(batch.keep_until_millis, record);
+  return SerializeKept(batch.keep_until_millis, record);
 }
 
 absl::StatusOr<StoredBatch> DecodeBatch(std::string_view value) {
   pb::BatchRecord record;
-  if (!Parse(value, &record)) return Damaged("batch");
+  if (!ParseKept(value, &record)) return DamagedRow("batch");
   StoredBatch batch;
-  batch.keep_until_millis = *KeepUntilOfBatchRow(value);
+  batch.keep_until_millis = *KeepUntilOf(value);
   batch.description = std::move(*record.mutable_description());
   batch.closed = record.closed();
   batch.members = record.members();
@@ -81,13 +60,13 @@ absl::StatusOr<StoredBatch> DecodeBatch(std::string_view value) {
                        .low = record.fingerprint_low()};
   for (pb::BatchCallbackState& callback : *record.mutable_callbacks()) {
     const std::optional<BatchEvent> event = EventFrom(callback.event());
-    if (!event.has_value()) return Damaged("batch");
+    if (!event.has_value()) return DamagedRow("batch");
     batch.callbacks[*event] = {
         .wanted = true, .task_id = std::move(*callback.mutable_task_id())};
   }
   const bool counts_fit = batch.succeeded <= batch.members &&
                           batch.unsuccessful <= batch.members - batch.succeeded;
-  if (!counts_fit) return Damaged("batch");
+  if (!counts_fit) return DamagedRow("batch");
   return batch;
 }
 
@@ -108,17 +87,17 @@ std::string EncodeBatchCallbacks(const BatchCallbacks& callbacks,
           absl::ToInt64Nanoseconds(*callback.expire_after));
     }
   }
-  return Serialize(keep_until_millis, record);
+  return SerializeKept(keep_until_millis, record);
 }
 
 absl::StatusOr<BatchCallbacks> DecodeBatchCallbacks(
     std::string_view namespace_name, std::string_view value) {
   pb::BatchCallbacksRecord record;
-  if (!Parse(value, &record)) return Damaged("batch callbacks");
+  if (!ParseKept(value, &record)) return DamagedRow("batch callbacks");
   BatchCallbacks callbacks;
   for (const pb::BatchCallbackRecord& stored : record.callbacks()) {
     const std::optional<BatchEvent> event = EventFrom(stored.event());
-    if (!event.has_value()) return Damaged("batch callbacks");
+    if (!event.has_value()) return DamagedRow("batch callbacks");
     APIUM_ASSIGN_OR_RETURN(
         StoredTask task,
         DecodeLiveTaskRow(MakeTaskKey(namespace_name, ""), stored.task_row()));
@@ -130,11 +109,6 @@ absl::StatusOr<BatchCallbacks> DecodeBatchCallbacks(
       callback.expire_after = absl::Nanoseconds(stored.expire_after_nanos());
   }
   return callbacks;
-}
-
-std::optional<int64_t> KeepUntilOfBatchRow(std::string_view value) {
-  if (value.size() < kKeepUntilBytes) return std::nullopt;
-  return static_cast<int64_t>(*DecodeNumber(value.substr(0, kKeepUntilBytes)));
 }
 
 }  // namespace apium::broker

@@ -2,7 +2,6 @@
 #define APIUM_BROKER_STORAGE_BATCH_CODEC_H_
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -58,9 +57,6 @@ std::string EncodeBatchCallbacks(const BatchCallbacks& callbacks,
 // The contents carry `namespace_name` and no id.
 absl::StatusOr<BatchCallbacks> DecodeBatchCallbacks(
     std::string_view namespace_name, std::string_view value);
-
-// The time at the front of either row; none: it is damaged.
-std::optional<int64_t> KeepUntilOfBatchRow(std::string_view value);
 
 }  // namespace apium::broker
 

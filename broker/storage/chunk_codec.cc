@@ -2,23 +2,13 @@
 
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "apium/storage/v1/chunk.pb.h"
+#include "broker/storage/record_value.h"
 
 namespace apium::broker {
 namespace {
 
 namespace pb = ::apium::storage::v1;
-
-absl::Status Damaged(const char* what) {
-  return absl::DataLossError(
-      absl::StrCat("the store holds a damaged ", what, " row"));
-}
-
-template <typename Message>
-bool Parse(std::string_view value, Message* message) {
-  return message->ParseFromArray(value.data(), static_cast<int>(value.size()));
-}
 
 template <typename Record>
 void PayloadToRecord(const Payload& payload, Record* record) {
@@ -50,8 +40,8 @@ std::string EncodeChunkHead(const StoredChunkHead& head) {
 
 absl::StatusOr<StoredChunkHead> DecodeChunkHead(std::string_view value) {
   pb::ChunkHeadRecord record;
-  if (!Parse(value, &record) || record.deleted() > record.count())
-    return Damaged("chunk head");
+  if (!ParseRecord(value, &record) || record.deleted() > record.count())
+    return DamagedRow("chunk head");
   return StoredChunkHead{
       .create_time = absl::FromUnixNanos(record.create_nanos()),
       .count = record.count(),
@@ -73,7 +63,7 @@ std::string EncodeChunk(const TaskChunk& chunk) {
 absl::StatusOr<TaskChunk> DecodeChunk(uint64_t position,
                                       std::string_view value) {
   pb::ChunkRecord record;
-  if (!Parse(value, &record)) return Damaged("chunk");
+  if (!ParseRecord(value, &record)) return DamagedRow("chunk");
   return TaskChunk{.position = position,
                    .attempt = record.attempt(),
                    .time = absl::FromUnixNanos(record.time_nanos()),
@@ -88,7 +78,7 @@ std::string EncodeDetails(const Payload& details) {
 
 absl::StatusOr<Payload> DecodeDetails(std::string_view value) {
   pb::DetailsRecord record;
-  if (!Parse(value, &record)) return Damaged("progress details");
+  if (!ParseRecord(value, &record)) return DamagedRow("progress details");
   return PayloadFromRecord(&record);
 }
 

@@ -3,10 +3,10 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "apium/storage/v1/dead_letter.pb.h"
 #include "broker/storage/key_format.h"
 #include "broker/storage/record_codec.h"
+#include "broker/storage/record_value.h"
 #include "common/status_macros.h"
 
 namespace apium::broker {
@@ -15,16 +15,6 @@ namespace {
 namespace pb = ::apium::storage::v1;
 
 constexpr size_t kNumberBytes = 8;
-
-absl::Status Damaged(const char* what) {
-  return absl::DataLossError(
-      absl::StrCat("the store holds a damaged ", what, " row"));
-}
-
-template <typename Message>
-bool Parse(std::string_view value, Message* message) {
-  return message->ParseFromArray(value.data(), static_cast<int>(value.size()));
-}
 
 }  // namespace
 
@@ -40,18 +30,18 @@ std::string EncodeDeadLetter(const DeadLetter& letter) {
 
 absl::StatusOr<std::shared_ptr<const DeadLetter>> DecodeDeadLetter(
     std::string_view task_key, std::string_view value) {
-  if (value.size() < kNumberBytes) return Damaged("dead letter");
+  if (value.size() < kNumberBytes) return DamagedRow("dead letter");
   auto letter = std::make_shared<DeadLetter>();
   letter->number = *DecodeNumber(value.substr(0, kNumberBytes));
   pb::DeadLetterRecord record;
-  if (!Parse(value.substr(kNumberBytes), &record)) {
-    return Damaged("dead letter");
+  if (!ParseRecord(value.substr(kNumberBytes), &record)) {
+    return DamagedRow("dead letter");
   }
   APIUM_ASSIGN_OR_RETURN(StoredTask task,
                          DecodeLiveTaskRow(task_key, record.task_row()));
   letter->content = std::move(task.content);
   APIUM_ASSIGN_OR_RETURN(auto outcomes, DecodeOutboxRow(record.outbox_row()));
-  if (outcomes.size() != 1) return Damaged("dead letter");
+  if (outcomes.size() != 1) return DamagedRow("dead letter");
   letter->outcome = std::move(outcomes.front());
   return letter;
 }
@@ -84,8 +74,8 @@ std::string EncodeRedrive(const StoredRedrive& redrive) {
 
 absl::StatusOr<StoredRedrive> DecodeRedrive(std::string_view value) {
   pb::RedriveRecord record;
-  if (!Parse(value, &record) || record.state() < 1 || record.state() > 3)
-    return Damaged("redrive");
+  if (!ParseRecord(value, &record) || record.state() < 1 || record.state() > 3)
+    return DamagedRow("redrive");
   StoredRedrive redrive;
   Redrive& shown = redrive.shown;
   shown.filter.type = std::move(*record.mutable_type());
@@ -127,9 +117,9 @@ std::string EncodeBreaker(const StoredBreaker& breaker) {
 
 absl::StatusOr<StoredBreaker> DecodeBreaker(std::string_view value) {
   pb::BreakerRecord record;
-  const bool valid = Parse(value, &record) && record.state() >= 1 &&
+  const bool valid = ParseRecord(value, &record) && record.state() >= 1 &&
                      record.state() <= 3 && record.window_nanos() > 0;
-  if (!valid) return Damaged("breaker");
+  if (!valid) return DamagedRow("breaker");
   StoredBreaker breaker;
   breaker.settings = {.failure_share = record.failure_share(),
                       .min_attempts = record.min_attempts(),

@@ -3,36 +3,14 @@
 #include <utility>
 
 #include "absl/status/status.h"
-#include "absl/strings/str_cat.h"
 #include "apium/storage/v1/identity.pb.h"
 #include "broker/storage/key_format.h"
+#include "broker/storage/record_value.h"
 
 namespace apium::broker {
 namespace {
 
 namespace pb = ::apium::storage::v1;
-
-constexpr size_t kKeepUntilBytes = 8;
-
-absl::Status Damaged(const char* what) {
-  return absl::DataLossError(
-      absl::StrCat("the store holds a damaged ", what, " row"));
-}
-
-// The message behind the time.
-template <typename Message>
-bool Parse(std::string_view value, Message* message) {
-  if (value.size() < kKeepUntilBytes) return false;
-  value.remove_prefix(kKeepUntilBytes);
-  return message->ParseFromArray(value.data(), static_cast<int>(value.size()));
-}
-
-template <typename Message>
-std::string Serialize(int64_t keep_until_millis, const Message& message) {
-  std::string value = EncodeNumber(static_cast<uint64_t>(keep_until_millis));
-  message.AppendToString(&value);
-  return value;
-}
 
 }  // namespace
 
@@ -43,13 +21,13 @@ std::string EncodeUniqueKey(const StoredUniqueKey& unique) {
   record.set_next(unique.next);
   if (unique.window_end_millis != kKeepIdentity)
     record.set_window_end_millis(unique.window_end_millis);
-  return Serialize(unique.keep_until_millis(), record);
+  return SerializeKept(unique.keep_until_millis(), record);
 }
 
 absl::StatusOr<StoredUniqueKey> DecodeUniqueKey(std::string_view value) {
   pb::UniqueKeyRecord record;
-  if (!Parse(value, &record) || record.holder().empty())
-    return Damaged("unique key");
+  if (!ParseKept(value, &record) || record.holder().empty())
+    return DamagedRow("unique key");
   StoredUniqueKey unique;
   unique.holder = std::move(*record.mutable_holder());
   unique.holder_create_time = absl::FromUnixNanos(record.holder_create_nanos());
@@ -70,17 +48,17 @@ std::string EncodeRequest(const StoredRequest& request) {
     added->set_minted(answer.minted);
     added->set_attached(answer.attached);
   }
-  return Serialize(request.keep_until_millis, record);
+  return SerializeKept(request.keep_until_millis, record);
 }
 
 absl::StatusOr<StoredRequest> DecodeRequest(std::string_view value) {
   pb::RequestRecord record;
-  if (!Parse(value, &record) || record.answers().empty())
-    return Damaged("request");
+  if (!ParseKept(value, &record) || record.answers().empty())
+    return DamagedRow("request");
   StoredRequest request;
   request.fingerprint = {.high = record.fingerprint_high(),
                          .low = record.fingerprint_low()};
-  request.keep_until_millis = *KeepUntilOfIdentityRow(value);
+  request.keep_until_millis = *KeepUntilOf(value);
   for (pb::RequestAnswerRecord& answer : *record.mutable_answers()) {
     request.answers.push_back(
         {.task_id = std::move(*answer.mutable_task_id()),
@@ -89,11 +67,6 @@ absl::StatusOr<StoredRequest> DecodeRequest(std::string_view value) {
          .attached = answer.attached()});
   }
   return request;
-}
-
-std::optional<int64_t> KeepUntilOfIdentityRow(std::string_view value) {
-  if (value.size() < kKeepUntilBytes) return std::nullopt;
-  return static_cast<int64_t>(*DecodeNumber(value.substr(0, kKeepUntilBytes)));
 }
 
 }  // namespace apium::broker

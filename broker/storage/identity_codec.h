@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <limits>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -51,9 +50,6 @@ struct StoredRequest {
 };
 std::string EncodeRequest(const StoredRequest& request);
 absl::StatusOr<StoredRequest> DecodeRequest(std::string_view value);
-
-// The time at the front of either row; none: it is damaged.
-std::optional<int64_t> KeepUntilOfIdentityRow(std::string_view value);
 
 }  // namespace apium::broker
 

@@ -10,37 +10,34 @@
 // numbers do; names hold no zero byte, so a zero byte ends them. Values are in
 // record_codec.h; the whole format is in docs/storage_format.md.
 //
-//   task_key     := namespace 0x00 task_id                      (also the
-//   engine's identity of a task) task row     := 'T' task_key a live task, or
-//   what is remembered of a finished one ready row    := 'R' queue_id:32
-//   type_id:32 inverted_priority:8 sequence:64
-//                   sorts in dispatch order within a lane, so that reading
-//                   ahead is one forward scan
-//   timer row    := 'D' due_millis:64 kind:8 task_key           sorts by time
-//   lease row    := 'L' row_number:64                           the lease
-//   journal outbox row   := 'O' position:64 lane row     := 'C' queue_id:32
-//   type_id:32 inverted_priority:8 queue row    := 'Q' namespace 0x00 queue
-//   batch row    := 'G' part:8 namespace 0x00 batch_id          part: 'S' state
-//   and counts, 'C' callbacks
-//   unique row   := 'U' namespace 0x00 key                      who holds a
-//   unique key
-//   blocked row  := 'W' queue_id:32 task_key                    a task that is
-//   BLOCKED
-//   request row  := 'I' namespace 0x00 request_id               what it was
-//   answered
-//   type row     := 'Y' type_id:32                              value: the name
-//   of the task type count row    := 'S' queue_id:32 value: number of scheduled
-//   tasks, 64 bits meta row     := 'M' name
-//   chunk row    := 'K' task_key 0x00 position:64              position 0: the
-//   head of the task's chunks
-//   details row  := 'P' task_key                               last details of
-//   a live task's progress
-//   dead letter row       := 'X' queue_id:32 task_key
-//   redrive row           := 'J' queue_id:32              the queue's latest
-//   breaker row           := 'B' namespace 0x00 type
-//   dead letter count row := 'S' queue_id:32 'X'          value: 64 bits
-//   ends row     := 'E' queue_id:32
-//                   value: tasks that ended, by how (end_counts_codec.h)
+// The engine knows a task by its key:
+//   task_key := namespace 0x00 task_id
+//
+//   task          'T' task_key              live, or a stub of a finished one
+//   ready         'R' queue_id:32 type_id:32 inverted_priority:8 sequence:64
+//                 sorts in dispatch order within a lane, so that reading ahead
+//                 is one forward scan
+//   lane          'C' queue_id:32 type_id:32 inverted_priority:8
+//   timer         'D' due_millis:64 kind:8 task_key        sorts by time
+//   lease         'L' row_number:64         the lease journal
+//   outbox        'O' position:64
+//   queue         'Q' namespace 0x00 queue
+//   type          'Y' type_id:32            the name of the task type
+//   count         'S' queue_id:32           number of scheduled tasks, 64 bits
+//   dead letters  'S' queue_id:32 'X'       number of dead letters, 64 bits
+//   ends          'E' queue_id:32           tasks that ended, by how
+//   batch         'G' part:8 namespace 0x00 batch_id
+//                 part: 'S' state and counts, 'C' callbacks
+//   unique        'U' namespace 0x00 key    who holds a unique key
+//   blocked       'W' queue_id:32 task_key  a task that is BLOCKED
+//   request       'I' namespace 0x00 request_id            what was answered
+//   chunk         'K' task_key 0x00 position:64
+//                 position 0: the head of the task's chunks
+//   details       'P' task_key              last details of a live task
+//   dead letter   'X' queue_id:32 task_key
+//   redrive       'J' queue_id:32           the queue's latest
+//   breaker       'B' namespace 0x00 type
+//   meta          'M' name
 namespace apium::broker {
 
 // Which of a task's possible timers a row is.

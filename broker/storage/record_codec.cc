@@ -3,9 +3,9 @@
 #include <optional>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "apium/storage/v1/record.pb.h"
 #include "broker/storage/key_format.h"
+#include "broker/storage/record_value.h"
 
 namespace apium::broker {
 namespace {
@@ -23,16 +23,6 @@ int64_t NanosFrom(absl::Time time) {
 
 absl::Time TimeFrom(int64_t nanos, absl::Time if_unset) {
   return nanos == 0 ? if_unset : absl::FromUnixNanos(nanos);
-}
-
-absl::Status Damaged(const char* what) {
-  return absl::DataLossError(
-      absl::StrCat("the store holds a damaged ", what, " row"));
-}
-
-template <typename Message>
-bool Parse(std::string_view value, Message* message) {
-  return message->ParseFromArray(value.data(), static_cast<int>(value.size()));
 }
 
 void ToRecord(const Payload& payload, pb::PayloadRecord* record) {
@@ -364,16 +354,16 @@ bool IsFinishedTaskRow(std::string_view value) {
 
 absl::StatusOr<StoredTask> DecodeLiveTaskRow(std::string_view task_key,
                                              std::string_view value) {
-  if (value.empty() || value.front() != kLiveTag) return Damaged("task");
+  if (value.empty() || value.front() != kLiveTag) return DamagedRow("task");
   thread_local pb::TaskRecord record;
-  if (!Parse(value.substr(1), &record)) return Damaged("task");
+  if (!ParseRecord(value.substr(1), &record)) return DamagedRow("task");
   StoredTask task;
   task.content = ContentFromRecord(task_key, &record);
   task.state = static_cast<TaskState>(record.state());
   if (task.content == nullptr || (task.state != TaskState::kQueued &&
                                   task.state != TaskState::kScheduled &&
                                   task.state != TaskState::kBlocked)) {
-    return Damaged("task");
+    return DamagedRow("task");
   }
   task.minted = record.minted();
   task.ready_sequence = record.ready_sequence();
@@ -397,12 +387,12 @@ absl::StatusOr<StoredTask> DecodeLiveTaskRow(std::string_view task_key,
 
 absl::StatusOr<FinishedTask> DecodeFinishedTaskRow(std::string_view value) {
   if (value.size() != kFinishedRowBytes || value.front() != kFinishedTag)
-    return Damaged("finished task");
+    return DamagedRow("finished task");
   const auto number = [&](size_t offset) {
     return *DecodeNumber(value.substr(offset, 8));
   };
   const auto state = static_cast<TaskState>(value[1]);
-  if (!IsTerminal(state)) return Damaged("finished task");
+  if (!IsTerminal(state)) return DamagedRow("finished task");
   return FinishedTask{
       .state = state,
       .keep_until_millis = static_cast<int64_t>(number(2)),
@@ -421,7 +411,7 @@ std::string EncodeReadyChunk(const std::vector<std::string_view>& task_keys) {
 absl::StatusOr<std::vector<std::string>> DecodeReadyChunk(
     std::string_view value) {
   pb::ReadyChunkRecord record;
-  if (!Parse(value, &record)) return Damaged("ready");
+  if (!ParseRecord(value, &record)) return DamagedRow("ready");
   return std::vector<std::string>(
       std::make_move_iterator(record.mutable_task_keys()->begin()),
       std::make_move_iterator(record.mutable_task_keys()->end()));
@@ -436,7 +426,7 @@ std::string EncodeLane(const LanePosition& lane) {
 
 absl::StatusOr<LanePosition> DecodeLane(std::string_view value) {
   pb::LaneRecord record;
-  if (!Parse(value, &record)) return Damaged("lane");
+  if (!ParseRecord(value, &record)) return DamagedRow("lane");
   return LanePosition{.count = record.count(),
                       .head_sequence = record.head_sequence()};
 }
@@ -457,7 +447,7 @@ std::string EncodeLeaseJournal(const StoredLeases& row) {
 
 absl::StatusOr<StoredLeases> DecodeLeaseJournal(std::string_view value) {
   pb::LeaseJournalRecord record;
-  if (!Parse(value, &record)) return Damaged("lease");
+  if (!ParseRecord(value, &record)) return DamagedRow("lease");
   StoredLeases row{.grant_time = absl::FromUnixNanos(record.grant_nanos())};
   row.leases.reserve(record.leases_size());
   for (pb::LeaseRecord& entry : *record.mutable_leases()) {
@@ -482,7 +472,7 @@ std::string EncodeOutboxRow(
 absl::StatusOr<std::vector<std::shared_ptr<const Outcome>>> DecodeOutboxRow(
     std::string_view value) {
   pb::OutboxRecord record;
-  if (!Parse(value, &record)) return Damaged("outbox");
+  if (!ParseRecord(value, &record)) return DamagedRow("outbox");
   std::vector<std::shared_ptr<const Outcome>> outcomes;
   outcomes.reserve(record.outcomes_size());
   for (pb::OutcomeRecord& entry : *record.mutable_outcomes())
@@ -504,7 +494,8 @@ std::string EncodeQueue(const StoredQueue& queue) {
 
 absl::StatusOr<StoredQueue> DecodeQueue(std::string_view value) {
   pb::QueueRecord record;
-  if (!Parse(value, &record) || record.queue_id() == 0) return Damaged("queue");
+  if (!ParseRecord(value, &record) || record.queue_id() == 0)
+    return DamagedRow("queue");
   StoredQueue queue;
   queue.queue_id = record.queue_id();
   queue.description = std::move(*record.mutable_description());

@@ -7,6 +7,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/time/time.h"
+#include "broker/storage/record_value.h"
 
 namespace apium::broker {
 namespace {
@@ -104,9 +105,9 @@ TEST(BatchCodecTest, CallbacksReadBackWhole) {
 }
 
 TEST(BatchCodecTest, BothRowsBeginWithTheirTime) {
-  EXPECT_EQ(KeepUntilOfBatchRow(EncodeBatch({.keep_until_millis = 5})), 5);
-  EXPECT_EQ(KeepUntilOfBatchRow(EncodeBatchCallbacks({}, 6)), 6);
-  EXPECT_FALSE(KeepUntilOfBatchRow("short").has_value());
+  EXPECT_EQ(KeepUntilOf(EncodeBatch({.keep_until_millis = 5})), 5);
+  EXPECT_EQ(KeepUntilOf(EncodeBatchCallbacks({}, 6)), 6);
+  EXPECT_FALSE(KeepUntilOf("short").has_value());
 }
 
 TEST(BatchCodecTest, DamagedValuesAreDataLoss) {

@@ -6,6 +6,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/time/time.h"
+#include "broker/storage/record_value.h"
 
 namespace apium::broker {
 namespace {
@@ -24,10 +25,10 @@ TEST(IdentityCodecTest, AUniqueKeyReadsBackWhole) {
 
 TEST(IdentityCodecTest, AWindowIsKeptForAsLongAsSomebodyWaits) {
   StoredUniqueKey unique = {.holder = "a", .window_end_millis = 258};
-  EXPECT_EQ(KeepUntilOfIdentityRow(EncodeUniqueKey(unique)), 258);
+  EXPECT_EQ(KeepUntilOf(EncodeUniqueKey(unique)), 258);
   unique.next = "b";
   const std::string value = EncodeUniqueKey(unique);
-  EXPECT_EQ(KeepUntilOfIdentityRow(value), kKeepIdentity);
+  EXPECT_EQ(KeepUntilOf(value), kKeepIdentity);
   EXPECT_EQ(DecodeUniqueKey(value)->window_end_millis, 258);
 }
 
@@ -91,7 +92,7 @@ TEST(IdentityCodecTest, DamagedRowsAreDataLoss) {
     EXPECT_EQ(DecodeRequest(value).status().code(),
               absl::StatusCode::kDataLoss);
   }
-  EXPECT_FALSE(KeepUntilOfIdentityRow("short").has_value());
+  EXPECT_FALSE(KeepUntilOf("short").has_value());
 }
 
 }  // namespace
