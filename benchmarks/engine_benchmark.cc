@@ -71,7 +71,7 @@ void BM_TaskLife(benchmark::State& state) {
   uint64_t position = 0;
   const auto turn = [&](auto&& apply) {
     effects.Clear();
-    APIUM_CHECK_OK((*engine)->BeginTurn(absl::Now()));
+    APIUM_CHECK_OK((*engine)->BeginTurn({.now = absl::Now()}));
     apply();
     APIUM_CHECK_OK((*engine)->EndTurn(&effects));
     APIUM_CHECK_OK(store->Write(effects.writes));

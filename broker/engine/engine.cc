@@ -121,8 +121,10 @@ absl::Status Engine::Impl::RecoverLeases(absl::Time now) {
   return absl::OkStatus();
 }
 
-absl::Status Engine::Impl::BeginTurn(absl::Time now) {
-  now_ = std::max(now_, now);
+absl::Status Engine::Impl::BeginTurn(const TurnTime& time) {
+  now_ = std::max(now_, time.now);
+  lead_ = time.lead;
+  if (time.leap > absl::ZeroDuration()) sessions_.Excuse(time.leap);
   more_to_do_ = false;
   APIUM_RETURN_IF_ERROR(lanes_.Refill(now_));
   APIUM_RETURN_IF_ERROR(RunDueTimers());
@@ -168,7 +170,7 @@ absl::Status Engine::Impl::RunDueTimers() {
       APIUM_ASSIGN_OR_RETURN(const bool ended, EndOnTheMove(task));
       if (ended) continue;
       queues_.AddScheduled(lane->queue, -1);
-      APIUM_RETURN_IF_ERROR(lanes_.Enqueue(task, now_));
+      APIUM_RETURN_IF_ERROR(AwaitEta(task));
       NotifyWatchers(*task);
     } else if (!task->leased()) {
       // One that is leased may run already: the worker checks before it starts,
@@ -180,7 +182,7 @@ absl::Status Engine::Impl::RunDueTimers() {
 }
 
 void Engine::Impl::AnswerExpiredWaiters() {
-  for (const Waiter& waiter : waiters_.TakeExpired(now_)) {
+  for (const Waiter& waiter : waiters_.TakeExpired(WallNow())) {
     TaskReply reply;
     reply.status =
         WithReason(absl::DeadlineExceededError(
@@ -233,8 +235,10 @@ absl::Time Engine::Impl::NextTurnTime() const {
   if (more_to_do_ || lanes_.WantsRefill() || !purges_.empty() ||
       !letter_scans_.empty() || !cancel_jobs_.empty())
     return absl::InfinitePast();
-  return std::min({timers_.NextTime(), sessions_.NextTime(),
-                   waiters_.NextTime(), confirm_waiters_.NextTime(),
+  // Whoever waits gave a time of the wall clock.
+  const absl::Time wait_over =
+      std::min(waiters_.NextTime(), confirm_waiters_.NextTime()) + lead_;
+  return std::min({timers_.NextTime(), sessions_.NextTime(), wait_over,
                    redrives_.NextTime(), breakers_.NextTime()});
 }
 
@@ -268,7 +272,9 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Recover(
   return std::unique_ptr<Engine>(new Engine(std::move(impl)));
 }
 
-absl::Status Engine::BeginTurn(absl::Time now) { return impl_->BeginTurn(now); }
+absl::Status Engine::BeginTurn(const TurnTime& time) {
+  return impl_->BeginTurn(time);
+}
 
 absl::Status Engine::Apply(Command command) {
   return std::visit(

@@ -13,6 +13,7 @@
 #include "absl/time/time.h"
 #include "broker/engine/command.h"
 #include "broker/engine/effects.h"
+#include "broker/engine/turn_time.h"
 
 namespace apium {
 class StoreReader;
@@ -76,7 +77,7 @@ struct EngineOptions {
 // come in, effects go out, and what does not fit in memory is read through
 // `reader`.
 //
-// One turn: BeginTurn(now), Apply for each command, EndTurn. The caller then
+// One turn: BeginTurn, Apply for each command, EndTurn. The caller then
 // applies Effects.writes to the store behind `reader`, before the next turn.
 // One thread.
 //
@@ -94,10 +95,10 @@ class Engine {
       const EngineOptions& options, const StoreReader* reader, absl::Time now);
   ~Engine();
 
-  // Refills windows from the store and carries out what is due at `now`: ETAs,
-  // expiries, retries, lost sessions, waits. `now` never goes back between
-  // turns; an earlier one is taken as the last.
-  absl::Status BeginTurn(absl::Time now);
+  // Refills windows from the store and carries out what is due: ETAs, expiries,
+  // retries, lost sessions, waits. `time.now` never goes back between turns; an
+  // earlier one is taken as the last.
+  absl::Status BeginTurn(const TurnTime& time);
   absl::Status Apply(Command command);
   // Dispatches what can be dispatched and adds the turn's effects to `effects`,
   // which the caller has cleared.

@@ -32,13 +32,14 @@ struct ChangedContent {
 };
 
 ChangedContent ChangeContent(const TaskContent& old,
-                             const UpdateTaskCommand& command, absl::Time now) {
+                             const UpdateTaskCommand& command, absl::Time now,
+                             absl::Time wall_now) {
   // A copy: the old one may be on its way to somebody.
   auto content = std::make_shared<TaskContent>(old);
   if (command.priority.has_value()) content->priority = *command.priority;
   if (command.eta.has_value()) content->eta = *command.eta;
-  if (command.delay.has_value()) content->eta = now + *command.delay;
-  if (command.run_now) content->eta = std::min(content->eta, now);
+  if (command.delay.has_value()) content->eta = wall_now + *command.delay;
+  if (command.run_now) content->eta = std::min(content->eta, wall_now);
   if (command.expire_time.has_value())
     content->expire_time = *command.expire_time;
   if (command.expire_after.has_value())
@@ -98,11 +99,11 @@ absl::Status Engine::Impl::Apply(UpdateTaskCommand&& command) {
 
 absl::Status Engine::Impl::UpdateWaiting(LiveTask* task,
                                          const UpdateTaskCommand& command) {
-  ChangedContent changed = ChangeContent(task->content(), command, now_);
+  ChangedContent changed = ChangeContent(task->content(), command, now_, WallNow());
   const TaskContent& content = *changed.content;
   const bool retimed =
       command.eta.has_value() || command.delay.has_value() || command.run_now;
-  const bool waits_for_time = retimed && content.eta > now_;
+  const bool waits_for_time = retimed && content.eta > WallNow();
   const bool scheduled = task->stored.state == TaskState::kScheduled;
   const bool moves = scheduled ? retimed
                                : waits_for_time || content.priority !=
@@ -113,7 +114,7 @@ absl::Status Engine::Impl::UpdateWaiting(LiveTask* task,
   task->stored.content = std::move(changed.content);
   AddLifeTimers(*task);
   if (moves && waits_for_time) {
-    APIUM_RETURN_IF_ERROR(Schedule(task, content.eta));
+    APIUM_RETURN_IF_ERROR(Schedule(task, content.eta + lead_));
   } else if (moves) {
     APIUM_RETURN_IF_ERROR(lanes_.Enqueue(task, now_));
   }
@@ -177,7 +178,7 @@ void Engine::Impl::AnswerConfirmWaiters() {
   for (const ReplyAddress& to :
        confirm_waiters_.TakeConfirmed(outbox_.confirmed_position()))
     AddReply(to, StatusReply{});
-  for (const ReplyAddress& to : confirm_waiters_.TakeExpired(now_)) {
+  for (const ReplyAddress& to : confirm_waiters_.TakeExpired(WallNow())) {
     AddReply(to, StatusReply{.status = WithRetryDelay(
                                  WithReason(absl::UnavailableError(
                                                 "the result service has not "

@@ -71,7 +71,7 @@ class Engine::Impl {
   Impl(const EngineOptions& options, const StoreReader* reader, Meta meta);
 
   absl::Status Recover(absl::Time now);
-  absl::Status BeginTurn(absl::Time now);
+  absl::Status BeginTurn(const TurnTime& time);
   absl::Status EndTurn(Effects* effects);
   absl::Time NextTurnTime() const;
 
@@ -180,6 +180,8 @@ class Engine::Impl {
                       bool minted, Start start = Start::kWhenDue);
   // The task, which waits nowhere, becomes ready, or scheduled for its ETA.
   absl::Status AwaitEta(LiveTask* task);
+  // What the wall clock shows: the time that ETAs are compared with.
+  absl::Time WallNow() const { return now_ - lead_; }
   // A submit that made no task was answered.
   void CountRepeated(const TaskContent& content, bool accepted);
   // OutcomeReply to `to` when the task has ended, which may be now.
@@ -460,6 +462,7 @@ class Engine::Impl {
   const bool new_store_;
   std::mt19937_64 random_;
   absl::Time now_ = absl::InfinitePast();
+  absl::Duration lead_;  // of now_ over the wall clock, see TurnTime
 
   Tickets tickets_;
   TaskTable tasks_;

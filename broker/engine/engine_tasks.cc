@@ -181,12 +181,12 @@ absl::Status Engine::Impl::Accept(SubmitCommand* command, std::string key,
                                   Queue* queue, bool minted, Start start) {
   TaskContent& content = *command->content;
   content.create_time = now_;
-  if (command->delay.has_value()) content.eta = now_ + *command->delay;
+  if (command->delay.has_value()) content.eta = WallNow() + *command->delay;
   if (command->expire_after.has_value())
     content.expire_time = now_ + *command->expire_after;
   if (content.unique != nullptr &&
       content.unique->on_conflict == UniqueConflict::kDebounce)
-    content.eta = std::max(content.eta, now_ + content.unique->window);
+    content.eta = std::max(content.eta, WallNow() + content.unique->window);
   if (command->report_outcome)
     waiters_.Add(key, {.kind = Waiter::Kind::kOutcome, .to = command->reply});
   if (!content.batch_id.empty()) APIUM_RETURN_IF_ERROR(JoinBatch(content));
@@ -209,7 +209,8 @@ absl::Status Engine::Impl::Accept(SubmitCommand* command, std::string key,
 
 absl::Status Engine::Impl::AwaitEta(LiveTask* task) {
   const absl::Time eta = task->content().eta;
-  return eta > now_ ? Schedule(task, eta) : lanes_.Enqueue(task, now_);
+  return eta > WallNow() ? Schedule(task, eta + lead_)
+                         : lanes_.Enqueue(task, now_);
 }
 
 absl::Status Engine::Impl::Schedule(LiveTask* task, absl::Time due) {

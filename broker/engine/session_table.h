@@ -79,6 +79,8 @@ class SessionTable {
                                    const std::string& worker_id) const;
 
   void Seen(Session* session, absl::Time now) { session->last_seen = now; }
+  // The time jumped by `leap`, in which nobody could give a sign of life.
+  void Excuse(absl::Duration leap);
   // Sessions whose time is over at `now`, in order.
   std::vector<Session*> TakeLost(absl::Time now);
   absl::Time NextTime() const;

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "broker/engine/engine.h"
-#include "common/clock.h"
 #include "common/error_reason.h"
 #include "common/log.h"
 #include "common/status_macros.h"
@@ -31,8 +30,8 @@ Shard::Shard(TurnLimits limits, std::unique_ptr<Engine> engine,
       engine_(std::move(engine)),
       mailbox_(mailbox),
       commit_(commit),
-      clock_(clock),
       confirmed_position_(confirmed_position),
+      clock_(clock),
       outbox_applied_(engine_->outbox_confirmed_position()),
       thread_([this] { Run(); }) {}
 
@@ -55,8 +54,8 @@ bool Shard::HasMore() const {
   return next_taken_ < taken_.size() || mailbox_->HasWork();
 }
 
-absl::Duration Shard::SleepTime() const {
-  const absl::Duration until_due = engine_->NextTurnTime() - clock_->Now();
+absl::Duration Shard::SleepTime() {
+  const absl::Duration until_due = engine_->NextTurnTime() - clock_.Read().now;
   return std::clamp(until_due, absl::ZeroDuration(), kSleepMax);
 }
 
@@ -105,7 +104,7 @@ bool Shard::DoTurn() {
 }
 
 absl::Status Shard::ApplyTaken(Turn* turn) {
-  APIUM_RETURN_IF_ERROR(engine_->BeginTurn(clock_->Now()));
+  APIUM_RETURN_IF_ERROR(engine_->BeginTurn(clock_.Read()));
   const uint64_t confirmed = outbox_confirmed_.load();
   if (confirmed > outbox_applied_) {
     APIUM_RETURN_IF_ERROR(engine_->Apply(OutboxConfirmedCommand{confirmed}));

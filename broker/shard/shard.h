@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "broker/shard/group_commit.h"
 #include "broker/shard/mailbox.h"
+#include "broker/shard/turn_clock.h"
 
 namespace apium {
 class Clock;
@@ -58,13 +59,12 @@ class Shard {
   absl::Status ApplyTaken(Turn* turn);
   // The mailbox gave work since it was last looked at, or there is some left.
   bool HasMore() const;
-  absl::Duration SleepTime() const;
+  absl::Duration SleepTime();
 
   const TurnLimits limits_;
   const std::unique_ptr<Engine> engine_;
   Mailbox* const mailbox_;
   GroupCommit* const commit_;
-  const Clock* const clock_;
   std::atomic<uint64_t>* const confirmed_position_;
 
   // Written by ConfirmOutbox, read once per turn: many confirmations become
@@ -72,6 +72,7 @@ class Shard {
   std::atomic<uint64_t> outbox_confirmed_{0};
 
   // Of the shard's thread.
+  TurnClock clock_;
   std::vector<QueuedCommand> taken_;
   size_t next_taken_ = 0;
   uint64_t outbox_applied_ = 0;

@@ -29,7 +29,7 @@ absl::Status EngineDriver::Recover() {
 
 absl::Status EngineDriver::Turn(std::vector<Command> commands) {
   Effects effects;
-  APIUM_RETURN_IF_ERROR(engine_->BeginTurn(now_));
+  APIUM_RETURN_IF_ERROR(engine_->BeginTurn({.now = now_, .lead = lead_}));
   for (Command& command : commands) {
     APIUM_RETURN_IF_ERROR(engine_->Apply(std::move(command)));
   }

@@ -53,6 +53,8 @@ class EngineDriver {
   absl::Time now() const { return now_; }
   // Time does not go back.
   void set_now(absl::Time now);
+  // The wall clock was set back: now() is this far ahead of it from now on.
+  void set_lead(absl::Duration lead) { lead_ = lead; }
 
   size_t held_turns() const { return held_.size(); }
   // True when the engine asks for a turn at now().
@@ -73,6 +75,7 @@ class EngineDriver {
 
   const EngineOptions options_;
   absl::Time now_;
+  absl::Duration lead_;
   TurnObserver observer_;
   std::unique_ptr<MemoryStore> store_ = std::make_unique<MemoryStore>();
   std::unique_ptr<Engine> engine_;  // reads from *store_

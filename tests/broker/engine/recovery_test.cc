@@ -168,7 +168,7 @@ TEST(RecoveryTest, AStoreOfAnotherMakeIsRefused) {
       Engine::Recover({}, &store, absl::FromUnixSeconds(1'700'000'000));
   // Either it is found at once, or when the task is read.
   if (engine.ok()) {
-    ASSERT_TRUE((*engine)->BeginTurn(absl::FromUnixSeconds(1)).ok());
+    ASSERT_TRUE((*engine)->BeginTurn({.now = absl::FromUnixSeconds(1)}).ok());
     EXPECT_EQ(
         (*engine)
             ->Apply(SubmitCommand{.reply = {},

@@ -143,6 +143,24 @@ TEST_F(ShardTest, TurnsByItselfWhenTimePasses) {
   EXPECT_THAT(replies_->Get<TaskReply>(1).status, HasReason("WAIT_TIMEOUT"));
 }
 
+TEST_F(ShardTest, GoesOnWhenTheWallClockIsSetBack) {
+  StartShard();
+  SubmitCommand delayed = Submit(1, "a");
+  delayed.delay = absl::Seconds(5);
+  clock_.SetNow(clock_.Now() - absl::Hours(1));
+  APIUM_ASSERT_OK(mailbox_.Push(std::move(delayed), MailboxShare::kOrdinary));
+  replies_->Tags(1);
+  clock_.Advance(absl::Seconds(6));
+  GetTaskCommand get;
+  get.reply = {replies_, 2};
+  get.namespace_name = "default";
+  get.task_id = "a";
+  APIUM_ASSERT_OK(mailbox_.Push(get, MailboxShare::kOrdinary));
+  const auto read = replies_->Get<TaskReply>(1);
+  APIUM_ASSERT_OK(read.status);
+  EXPECT_EQ(read.task.state, TaskState::kQueued);
+}
+
 TEST_F(ShardTest, CommitsWhatItHasAcceptedBeforeItStops) {
   StartShard();
   store_.HoldSyncs();

@@ -1,0 +1,58 @@
+#include "broker/shard/turn_clock.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/support/fake_clock.h"
+
+namespace apium::broker {
+namespace {
+
+TEST(TurnClockTest, FollowsTheWallClock) {
+  FakeClock clock;
+  TurnClock turns(&clock);
+  clock.Advance(absl::Seconds(3));
+  const TurnTime time = turns.Read();
+  EXPECT_EQ(time.now, clock.Now());
+  EXPECT_EQ(time.lead, absl::ZeroDuration());
+  EXPECT_EQ(time.leap, absl::ZeroDuration());
+}
+
+TEST(TurnClockTest, TellsOfALeapOnce) {
+  FakeClock clock;
+  TurnClock turns(&clock);
+  clock.Advance(absl::Seconds(3));
+  clock.SetNow(clock.Now() + absl::Hours(1));
+  const TurnTime time = turns.Read();
+  EXPECT_EQ(time.now, clock.Now());
+  EXPECT_EQ(time.leap, absl::Hours(1));
+  EXPECT_EQ(turns.Read().leap, absl::ZeroDuration());
+}
+
+TEST(TurnClockTest, TakesTheTimeBetweenTwoReadingsForNoLeap) {
+  FakeClock clock;
+  TurnClock turns(&clock);
+  clock.SetNow(clock.Now() + absl::Milliseconds(20));
+  EXPECT_EQ(turns.Read().leap, absl::ZeroDuration());
+}
+
+TEST(TurnClockTest, GoesOnATenthSlowerUntilTheWallClockHasCaughtUp) {
+  FakeClock clock;
+  TurnClock turns(&clock);
+  const absl::Time start = clock.Now();
+  clock.SetNow(start - absl::Seconds(10));
+  TurnTime time = turns.Read();
+  EXPECT_EQ(time.now, start);
+  EXPECT_EQ(time.lead, absl::Seconds(10));
+  clock.Advance(absl::Seconds(50));
+  time = turns.Read();
+  EXPECT_EQ(time.now, start + absl::Seconds(45));
+  EXPECT_EQ(time.lead, absl::Seconds(5));
+  clock.Advance(absl::Seconds(60));
+  time = turns.Read();
+  EXPECT_EQ(time.now, clock.Now());
+  EXPECT_EQ(time.lead, absl::ZeroDuration());
+  EXPECT_EQ(time.leap, absl::ZeroDuration());
+}
+
+}  // namespace
+}  // namespace apium::broker
