@@ -26,6 +26,7 @@ struct SubmitManyFlags {
   std::string file = "-";
   std::string batch_id;
   bool atomic = false;
+  std::string request_id;
 };
 
 absl::StatusOr<std::vector<v1::TaskSpec>> ReadSpecs(std::istream* in,
@@ -88,8 +89,9 @@ absl::StatusOr<int> SubmitMany(const SubmitManyFlags& flags, Session* session) {
                          ReadSpecs(flags, session));
   APIUM_ASSIGN_OR_RETURN(TaskClient * tasks, session->tasks());
   if (!flags.atomic) return SubmitEach(std::move(specs), tasks, session);
-  APIUM_ASSIGN_OR_RETURN(const std::vector<TaskHandle> handles,
-                         tasks->SubmitAtomic(std::move(specs)));
+  APIUM_ASSIGN_OR_RETURN(
+      const std::vector<TaskHandle> handles,
+      tasks->SubmitAtomic(std::move(specs), flags.request_id));
   v1::SubmitTasksResponse response;
   for (const TaskHandle& handle : handles)
     response.add_results()->set_task_id(handle.id());
@@ -112,6 +114,12 @@ void AddTaskSubmitManyCommand(CLI::App* task, Session* session) {
       ->type_name("FILE");
   submit->add_flag("--atomic", flags->atomic,
                    "All of them or none; at most 1,000");
+  submit
+      ->add_option("--request-id", flags->request_id,
+                   "Makes the call safe to repeat: the same ids again. With "
+                   "--atomic")
+      ->type_name("ID")
+      ->needs("--atomic");
   submit
       ->add_option("--batch", flags->batch_id,
                    "Open batch that the tasks join; see `apium batch`")

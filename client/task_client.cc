@@ -50,10 +50,15 @@ v1::SubmitTaskRequest SubmitRequest(const ClientOptions& options,
   return request;
 }
 
+template <typename Response>
+TaskHandle::Origin OriginOf(const Response& response) {
+  return response.attached() ? TaskHandle::Origin::kAttached
+                             : TaskHandle::Origin::kSubmitted;
+}
+
 TaskHandle HandleOf(TaskClient* client, v1::SubmitTaskResponse response) {
   return TaskHandle(client, std::move(*response.mutable_task_id()),
-                    response.attached() ? TaskHandle::Origin::kAttached
-                                        : TaskHandle::Origin::kSubmitted);
+                    OriginOf(response));
 }
 
 // For the responses that carry one task.
@@ -227,14 +232,19 @@ std::vector<absl::StatusOr<TaskHandle>> TaskClient::SubmitMany(
 }
 
 absl::StatusOr<std::vector<TaskHandle>> TaskClient::SubmitAtomic(
-    std::vector<v1::TaskSpec> specs) {
+    std::vector<v1::TaskSpec> specs, std::string request_id) {
   v1::SubmitTasksRequest request;
   request.set_namespace_(options().namespace_name);
   request.set_atomic(true);
+  const bool any_unique =
+      std::any_of(specs.begin(), specs.end(),
+                  [](const v1::TaskSpec& spec) { return spec.has_unique(); });
+  if (request_id.empty() && any_unique) request_id = NewUuidV7(absl::Now());
   for (v1::TaskSpec& spec : specs) {
-    FillTaskId(&spec);
+    if (request_id.empty()) FillTaskId(&spec);
     request.add_specs()->Swap(&spec);
   }
+  request.set_request_id(std::move(request_id));
   APIUM_ASSIGN_OR_RETURN(v1::SubmitTasksResponse response,
                          BlockingCall(QuickCall(options()), rpc_->stub.get(),
                                       &Stub::SubmitTasks, request));
@@ -245,8 +255,10 @@ absl::StatusOr<std::vector<TaskHandle>> TaskClient::SubmitAtomic(
   }
   std::vector<TaskHandle> handles;
   handles.reserve(response.results_size());
-  for (v1::SubmitTasksResult& result : *response.mutable_results())
-    handles.emplace_back(this, std::move(*result.mutable_task_id()));
+  for (v1::SubmitTasksResult& result : *response.mutable_results()) {
+    handles.emplace_back(this, std::move(*result.mutable_task_id()),
+                         OriginOf(result));
+  }
   return handles;
 }
 

@@ -112,8 +112,10 @@ class TaskClient {
 
   // All of the tasks or none, in one call: the error names the first that was
   // refused ("specs[3].queue"). 1 to 1,000, in one message of at most 4 MiB.
+  // `request_id` makes a call that is repeated later safe where the ids are
+  // left to the broker; specs with a unique key get one by themselves.
   absl::StatusOr<std::vector<TaskHandle>> SubmitAtomic(
-      std::vector<v1::TaskSpec> specs);
+      std::vector<v1::TaskSpec> specs, std::string request_id = "");
 
   // The fast lane for many tasks: see client/task_stream.h. Returns once the
   // broker is ready to take tasks. The client must outlive the stream.

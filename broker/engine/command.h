@@ -47,8 +47,10 @@ struct SubmitCommand {
 // Accepts all of the tasks in one turn, or none. Answered by SubmitAllReply.
 struct SubmitAllCommand {
   ReplyAddress reply;
-  // Not empty. Each without an address, and without report_outcome.
+  // Not empty, of one namespace. Each without an address, a request, and
+  // report_outcome.
   std::vector<SubmitCommand> tasks;
+  std::shared_ptr<const RequestIdentity> request;  // null: none
 };
 
 // Reads a task. Answered by TaskReply.

@@ -33,8 +33,9 @@ struct SubmitReply {
 
 // Every task of a SubmitAllCommand was accepted, or none.
 struct SubmitAllReply {
-  absl::Status status;             // why task number `failed` was refused
-  size_t failed = 0;               // from 0; without meaning unless refused
+  absl::Status status;           // why it was refused
+  std::optional<size_t> failed;  // the number, from 0, of the task that is the
+                                 // reason; none: the call as a whole
   std::vector<SubmitReply> tasks;  // in order; empty if refused
 };
 

@@ -99,7 +99,8 @@ absl::Status Engine::Impl::Apply(UpdateTaskCommand&& command) {
 
 absl::Status Engine::Impl::UpdateWaiting(LiveTask* task,
                                          const UpdateTaskCommand& command) {
-  ChangedContent changed = ChangeContent(task->content(), command, now_, WallNow());
+  ChangedContent changed =
+      ChangeContent(task->content(), command, now_, WallNow());
   const TaskContent& content = *changed.content;
   const bool retimed =
       command.eta.has_value() || command.delay.has_value() || command.run_now;

@@ -33,6 +33,13 @@ StoredUniqueKey HeldBy(const TaskContent& content, absl::Time create_time) {
   return row;
 }
 
+SubmitReply FirstAnswer(const StoredRequest::Answer& answer) {
+  return {.task_id = answer.task_id,
+          .minted = answer.minted,
+          .create_time = answer.create_time,
+          .attached = answer.attached};
+}
+
 absl::Status KeyHeld(const Unique& unique, const std::string& holder) {
   return WithReason(
       absl::AlreadyExistsError(absl::StrCat("the unique key ", unique.key,
@@ -45,55 +52,83 @@ absl::Status KeyHeld(const Unique& unique, const std::string& holder) {
 
 // --- Requests ---
 
+absl::StatusOr<const StoredRequest*> Engine::Impl::FindRequest(
+    const std::string& namespace_name, const RequestIdentity& request,
+    absl::Status* refusal) {
+  APIUM_ASSIGN_OR_RETURN(
+      const StoredRequest* first,
+      requests_.Find(MakeTaskKey(namespace_name, request.id), now_));
+  if (first != nullptr && !(first->fingerprint == request.fingerprint)) {
+    *refusal =
+        WithReason(absl::AlreadyExistsError(
+                       absl::StrCat("request id ", request.id,
+                                    " was given before with other content; "
+                                    "another request needs another id")),
+                   reason::kRequestIdReused, {{"request_id", request.id}});
+  }
+  return first;
+}
+
+void Engine::Impl::RememberRequest(const std::string& namespace_name,
+                                   const RequestIdentity& request,
+                                   const std::vector<SubmitReply>& answers) {
+  StoredRequest stored;
+  stored.fingerprint = request.fingerprint;
+  stored.answers.reserve(answers.size());
+  for (const SubmitReply& answer : answers) {
+    stored.answers.push_back({.task_id = answer.task_id,
+                              .create_time = answer.create_time,
+                              .minted = answer.minted,
+                              .attached = answer.attached});
+  }
+  stored.keep_until_millis = CeilToMillis(now_ + options_.finished_retention);
+  requests_.Add(MakeTaskKey(namespace_name, request.id), std::move(stored));
+}
+
 absl::StatusOr<bool> Engine::Impl::AnswerRepeatedRequest(
     const SubmitCommand& command) {
   const TaskContent& content = *command.content;
-  const std::string& id = command.request->id;
+  SubmitReply reply;
   APIUM_ASSIGN_OR_RETURN(
       const StoredRequest* first,
-      requests_.Find(MakeTaskKey(content.namespace_name, id), now_));
+      FindRequest(content.namespace_name, *command.request, &reply.status));
   if (first == nullptr) return false;
-  SubmitReply reply;
-  const StoredRequest::Answer answer = first->answers.front();
-  if (!(first->fingerprint == command.request->fingerprint)) {
-    reply.status = WithReason(absl::AlreadyExistsError(absl::StrCat(
-                                  "request id ", id,
-                                  " was given before with other content; "
-                                  "another request needs another id")),
-                              reason::kRequestIdReused, {{"request_id", id}});
-  } else if (command.report_outcome && waiters_.full()) {
+  if (reply.status.ok() && command.report_outcome && waiters_.full())
     reply.status = TooManyWaiters(options_.max_waiters);
-  } else {
-    reply.task_id = answer.task_id;
-    reply.minted = answer.minted;
-    reply.create_time = answer.create_time;
-    reply.attached = answer.attached;
-  }
+  if (reply.status.ok()) reply = FirstAnswer(first->answers.front());
   CountRepeated(content, reply.status.ok());
-  const bool ok = reply.status.ok();
+  const std::string task_id = reply.task_id;
+  const bool wants_outcome = reply.status.ok() && command.report_outcome;
   AddReply(command.reply, std::move(reply));
-  if (ok && command.report_outcome) {
+  if (wants_outcome) {
     APIUM_RETURN_IF_ERROR(
-        ReportOutcome(command.reply, content.namespace_name, answer.task_id));
+        ReportOutcome(command.reply, content.namespace_name, task_id));
   }
+  return true;
+}
+
+absl::StatusOr<bool> Engine::Impl::AnswerRepeatedRequest(
+    const SubmitAllCommand& command) {
+  SubmitAllReply reply;
+  APIUM_ASSIGN_OR_RETURN(
+      const StoredRequest* first,
+      FindRequest(command.tasks.front().content->namespace_name,
+                  *command.request, &reply.status));
+  if (first == nullptr) return false;
+  if (reply.status.ok()) {
+    for (const StoredRequest::Answer& answer : first->answers)
+      reply.tasks.push_back(FirstAnswer(answer));
+  }
+  for (const SubmitCommand& submit : command.tasks)
+    CountRepeated(*submit.content, reply.status.ok());
+  AddReply(command.reply, std::move(reply));
   return true;
 }
 
 void Engine::Impl::AnswerSubmit(const SubmitCommand& command,
                                 SubmitReply reply) {
-  if (command.request != nullptr && reply.status.ok()) {
-    StoredRequest request;
-    request.fingerprint = command.request->fingerprint;
-    request.answers.push_back({.task_id = reply.task_id,
-                               .create_time = reply.create_time,
-                               .minted = reply.minted,
-                               .attached = reply.attached});
-    request.keep_until_millis =
-        CeilToMillis(now_ + options_.finished_retention);
-    requests_.Add(
-        MakeTaskKey(command.content->namespace_name, command.request->id),
-        std::move(request));
-  }
+  if (command.request != nullptr && reply.status.ok())
+    RememberRequest(command.content->namespace_name, *command.request, {reply});
   AddReply(command.reply, std::move(reply));
 }
 

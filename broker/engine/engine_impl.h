@@ -43,7 +43,6 @@ namespace apium::broker {
 // RESOURCE_EXHAUSTED / TOO_MANY_WAITERS.
 absl::Status TooManyWaiters(size_t limit);
 
-
 // The rules of the shard over its tables. One file for each concern:
 //   engine.cc         the turn, recovery
 //   engine_tasks.cc   submit, look at, wait for, end a task
@@ -389,20 +388,6 @@ class Engine::Impl {
   absl::StatusOr<LiveBreaker*> ExistingBreaker(
       const std::string& namespace_name, const std::string& type);
 
-  // engine_submit_all.cc
-  // What is to be done for one task of several.
-  struct SubmitPlan {
-    std::string key;
-    bool minted = false;
-    // When the same was submitted before; none: it was not.
-    std::optional<absl::Time> first_create_time;
-  };
-  // Looks at everything that could refuse the task, says in `refusal` if
-  // something does, and changes nothing.
-  absl::Status PlanSubmit(const TaskContent& content, SubmitPlan* plan,
-                          absl::Status* refusal);
-  absl::StatusOr<SubmitReply> CarryOut(SubmitPlan plan, SubmitCommand* submit);
-
   // engine_batches.cc
   // Whether the task may join its batch; says in `refusal` if not.
   absl::Status CheckJoin(const TaskContent& content, absl::Status* refusal);
@@ -429,8 +414,17 @@ class Engine::Impl {
     std::optional<StoredUniqueKey> row;  // none: nobody holds the key
     LiveTask* waiting_holder = nullptr;  // null: it does not wait
   };
+  // What the request was answered when it came first; null: it is new. One of
+  // the same id with other content: says so in `refusal`.
+  absl::StatusOr<const StoredRequest*> FindRequest(
+      const std::string& namespace_name, const RequestIdentity& request,
+      absl::Status* refusal);
+  void RememberRequest(const std::string& namespace_name,
+                       const RequestIdentity& request,
+                       const std::vector<SubmitReply>& answers);
   // Whether the request was seen before; then it is answered.
   absl::StatusOr<bool> AnswerRepeatedRequest(const SubmitCommand& command);
+  absl::StatusOr<bool> AnswerRepeatedRequest(const SubmitAllCommand& command);
   // Answers, and remembers the answer if the request has an id. Before Accept,
   // which takes the content.
   void AnswerSubmit(const SubmitCommand& command, SubmitReply reply);
@@ -455,6 +449,24 @@ class Engine::Impl {
   absl::Status RecoverBlocked();
   absl::Status PurgeBlocked(Queue* queue, Purge* purge, size_t* budget,
                             bool* done);
+
+  // engine_submit_all.cc
+  // What is to be done for one task of several.
+  struct SubmitPlan {
+    std::string key;
+    bool minted = false;
+    // When the same was submitted before; none: it was not.
+    std::optional<absl::Time> first_create_time;
+    KeyClaim claim;
+  };
+  // Looks at everything that could refuse one of the tasks, says in `reply` if
+  // something does, and changes nothing.
+  absl::StatusOr<std::vector<SubmitPlan>> PlanAll(SubmitAllCommand* command,
+                                                  SubmitAllReply* reply);
+  // The same for a task that the call has not named before.
+  absl::Status PlanSubmit(const TaskContent& content, SubmitPlan* plan,
+                          absl::Status* refusal);
+  absl::StatusOr<SubmitReply> CarryOut(SubmitPlan plan, SubmitCommand* submit);
 
   const EngineOptions options_;
   const StoreReader* const reader_;

@@ -1,8 +1,10 @@
 // Submitting several tasks, all or none.
 
+#include <string_view>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "broker/engine/engine_impl.h"
 #include "common/error_reason.h"
@@ -10,6 +12,18 @@
 #include "common/uuid.h"
 
 namespace apium::broker {
+namespace {
+
+absl::Status KeyTwice(const std::string& key) {
+  return WithReason(
+      absl::InvalidArgumentError(absl::StrCat(
+          "the unique key ", key,
+          " is that of another task of the call, too; one of them may have "
+          "it")),
+      reason::kUniqueKeyHeld, {{"unique_key", key}});
+}
+
+}  // namespace
 
 absl::Status Engine::Impl::PlanSubmit(const TaskContent& content,
                                       SubmitPlan* plan, absl::Status* refusal) {
@@ -25,66 +39,97 @@ absl::Status Engine::Impl::PlanSubmit(const TaskContent& content,
   }
   *refusal = CheckQueueForSubmit(content);
   if (refusal->ok()) *refusal = queues_.InternType(content.type).status();
-  if (refusal->ok() && content.unique != nullptr)
-    *refusal = NotImplemented("a unique key in an atomic submit");
   if (refusal->ok() && !content.batch_id.empty())
-    return CheckJoin(content, refusal);
+    APIUM_RETURN_IF_ERROR(CheckJoin(content, refusal));
+  if (!refusal->ok() || content.unique == nullptr) return absl::OkStatus();
+  APIUM_ASSIGN_OR_RETURN(plan->claim, ClaimKey(content));
+  *refusal = plan->claim.refusal;
   return absl::OkStatus();
 }
 
-absl::StatusOr<SubmitReply> Engine::Impl::CarryOut(SubmitPlan plan,
-                                                   SubmitCommand* submit) {
-  const TaskContent& content = *submit->content;
-  SubmitReply reply{.task_id = content.task_id,
-                    .minted = plan.minted,
-                    .create_time = plan.first_create_time.value_or(now_)};
-  if (plan.first_create_time.has_value()) {
-    Queue* queue = queues_.Find(content.namespace_name, content.queue);
-    if (queue != nullptr) ++queue->stats.submitted_duplicate;
-    return reply;
-  }
-  APIUM_ASSIGN_OR_RETURN(Queue * queue, QueueForSubmit(content));
-  APIUM_RETURN_IF_ERROR(
-      Accept(submit, std::move(plan.key), queue, plan.minted));
-  return reply;
-}
-
-absl::Status Engine::Impl::Apply(SubmitAllCommand&& command) {
-  SubmitAllReply reply;
-  std::vector<SubmitPlan> plans(command.tasks.size());
+absl::StatusOr<std::vector<Engine::Impl::SubmitPlan>> Engine::Impl::PlanAll(
+    SubmitAllCommand* command, SubmitAllReply* reply) {
+  std::vector<SubmitPlan> plans(command->tasks.size());
   absl::flat_hash_map<std::string, size_t> first_of_key;
-  for (size_t i = 0; reply.status.ok() && i < plans.size(); ++i) {
-    TaskContent& content = *command.tasks[i].content;
+  absl::flat_hash_set<std::string_view> unique_keys;
+  for (size_t i = 0; reply->status.ok() && i < plans.size(); ++i) {
+    TaskContent& content = *command->tasks[i].content;
     SubmitPlan& plan = plans[i];
+    reply->failed = i;
     plan.minted = content.task_id.empty();
     if (plan.minted)
       content.task_id = MintTaskId(now_, options_.partition, random_);
     plan.key = MakeTaskKey(content.namespace_name, content.task_id);
     const auto [first, is_new] = first_of_key.try_emplace(plan.key, i);
-    if (is_new) {
-      APIUM_RETURN_IF_ERROR(PlanSubmit(content, &plan, &reply.status));
-    } else {
+    if (!is_new) {
       // The same again, in this call.
       plan.first_create_time =
           plans[first->second].first_create_time.value_or(now_);
-      const TaskContent& other = *command.tasks[first->second].content;
+      const TaskContent& other = *command->tasks[first->second].content;
       if (!(other.fingerprint == content.fingerprint))
-        reply.status = TaskIdReused(content.task_id);
+        reply->status = TaskIdReused(content.task_id);
+    } else if (content.unique != nullptr &&
+               !unique_keys.insert(content.unique->key).second) {
+      reply->status = KeyTwice(content.unique->key);
+    } else {
+      APIUM_RETURN_IF_ERROR(PlanSubmit(content, &plan, &reply->status));
     }
-    reply.failed = i;
   }
+  return plans;
+}
+
+absl::StatusOr<SubmitReply> Engine::Impl::CarryOut(SubmitPlan plan,
+                                                   SubmitCommand* submit) {
+  using Verdict = KeyClaim::Verdict;
+  const TaskContent& content = *submit->content;
+  if (plan.claim.verdict == Verdict::kAttach) {
+    CountRepeated(content, /*accepted=*/true);
+    return SubmitReply{.task_id = plan.claim.row->holder,
+                       .create_time = plan.claim.row->holder_create_time,
+                       .attached = true};
+  }
+  SubmitReply reply{.task_id = content.task_id,
+                    .minted = plan.minted,
+                    .create_time = plan.first_create_time.value_or(now_)};
+  if (plan.first_create_time.has_value()) {
+    CountRepeated(content, /*accepted=*/true);
+    return reply;
+  }
+  APIUM_ASSIGN_OR_RETURN(Queue * queue, QueueForSubmit(content));
+  if (content.unique != nullptr)
+    APIUM_RETURN_IF_ERROR(TakeKey(content, plan.claim));
+  const Start start =
+      plan.claim.verdict == Verdict::kBlock ? Start::kBlocked : Start::kWhenDue;
+  APIUM_RETURN_IF_ERROR(
+      Accept(submit, std::move(plan.key), queue, plan.minted, start));
+  return reply;
+}
+
+absl::Status Engine::Impl::Apply(SubmitAllCommand&& command) {
+  if (command.request != nullptr) {
+    APIUM_ASSIGN_OR_RETURN(const bool answered, AnswerRepeatedRequest(command));
+    if (answered) return absl::OkStatus();
+  }
+  SubmitAllReply reply;
+  APIUM_ASSIGN_OR_RETURN(std::vector<SubmitPlan> plans,
+                         PlanAll(&command, &reply));
   if (!reply.status.ok()) {
-    const TaskContent& content = *command.tasks[reply.failed].content;
+    const TaskContent& content = *command.tasks[*reply.failed].content;
     Queue* queue = queues_.Find(content.namespace_name, content.queue);
     ++(queue != nullptr ? queue->stats.submitted_rejected : submits_rejected_);
     AddReply(command.reply, std::move(reply));
     return absl::OkStatus();
   }
+  reply.failed.reset();
+  const std::string namespace_name =
+      command.tasks.front().content->namespace_name;
   for (size_t i = 0; i < plans.size(); ++i) {
     APIUM_ASSIGN_OR_RETURN(SubmitReply answer,
                            CarryOut(std::move(plans[i]), &command.tasks[i]));
     reply.tasks.push_back(std::move(answer));
   }
+  if (command.request != nullptr)
+    RememberRequest(namespace_name, *command.request, reply.tasks);
   AddReply(command.reply, std::move(reply));
   return absl::OkStatus();
 }

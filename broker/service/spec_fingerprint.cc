@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "apium/v1/task.pb.h"
+#include "apium/v1/task_service.pb.h"
 
 namespace apium::broker {
 namespace {
@@ -92,6 +93,16 @@ Fingerprint RequestFingerprint(const v1::TaskSpec& spec) {
       .AddUint64(content.low)
       .AddBytes(spec.task_id())
       .Finish();
+}
+
+Fingerprint RequestFingerprint(const v1::SubmitTasksRequest& request) {
+  FingerprintBuilder builder;
+  builder.AddUint64(request.specs_size());
+  for (const v1::TaskSpec& spec : request.specs()) {
+    const Fingerprint task = RequestFingerprint(spec);
+    builder.AddUint64(task.high).AddUint64(task.low);
+  }
+  return builder.Finish();
 }
 
 }  // namespace apium::broker

@@ -4,6 +4,7 @@
 #include "common/fingerprint.h"
 
 namespace apium::v1 {
+class SubmitTasksRequest;
 class TaskSpec;
 }  // namespace apium::v1
 
@@ -16,6 +17,8 @@ Fingerprint SpecFingerprint(const v1::TaskSpec& spec);
 
 // The same with the id: what a request with an id asks for.
 Fingerprint RequestFingerprint(const v1::TaskSpec& spec);
+// Of an atomic submit.
+Fingerprint RequestFingerprint(const v1::SubmitTasksRequest& request);
 
 }  // namespace apium::broker
 

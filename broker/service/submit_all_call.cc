@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "broker/service/spec_fingerprint.h"
 #include "broker/service/task_from_proto.h"
 #include "common/clock.h"
 #include "common/error_reason.h"
@@ -23,6 +24,7 @@ std::string_view FieldOf(const absl::Status& refusal) {
     return ".batch_id";
   }
   if (reason == reason::kTaskIdReused) return ".task_id";
+  if (reason == reason::kUniqueKeyHeld) return ".unique.key";
   return "";
 }
 
@@ -40,9 +42,14 @@ absl::Status ForItem(const absl::Status& refusal, size_t item) {
 }
 
 absl::Status Answer(SubmitAllReply&& reply, v1::SubmitTasksResponse* response) {
-  if (!reply.status.ok()) return ForItem(reply.status, reply.failed);
+  if (!reply.status.ok()) {
+    return reply.failed.has_value() ? ForItem(reply.status, *reply.failed)
+                                    : reply.status;
+  }
   for (SubmitReply& task : reply.tasks) {
-    response->add_results()->set_task_id(std::move(task.task_id));
+    v1::SubmitTasksResult* result = response->add_results();
+    result->set_task_id(std::move(task.task_id));
+    result->set_attached(task.attached);
   }
   return absl::OkStatus();
 }
@@ -54,14 +61,16 @@ grpc::ServerUnaryReactor* StartSubmitAll(grpc::CallbackServerContext* rpc,
                                          const std::string& namespace_name,
                                          v1::SubmitTasksRequest* request,
                                          v1::SubmitTasksResponse* response) {
-  if (!request->request_id().empty()) {
-    return FinishNow(
-        rpc, WithFieldViolation(
-                 NotImplemented("request_id (repeating an atomic submit)"),
-                 "request_id", "this server does not carry it out yet"));
-  }
   const absl::Time now = context.clock->Now();
   SubmitAllCommand command;
+  if (!request->request_id().empty()) {
+    const absl::Status valid =
+        ValidateIdempotencyKey("request_id", request->request_id());
+    if (!valid.ok()) return FinishNow(rpc, valid);
+    command.request = std::make_shared<RequestIdentity>(
+        RequestIdentity{.id = request->request_id(),
+                        .fingerprint = RequestFingerprint(*request)});
+  }
   command.tasks.resize(request->specs_size());
   size_t bytes = 0;
   for (int i = 0; i < request->specs_size(); ++i) {

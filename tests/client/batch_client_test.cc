@@ -77,6 +77,29 @@ TEST_F(BatchClientTest, SeveralTasksJoinAtomically) {
   EXPECT_EQ(batches_.Get("b")->members(), 3u);
 }
 
+TEST_F(BatchClientTest, AnAtomicSubmitThatIsRepeatedIsTheSame) {
+  const auto first = tasks_.SubmitAtomic({Job(""), Job("")}, "request");
+  const auto second = tasks_.SubmitAtomic({Job(""), Job("")}, "request");
+  APIUM_ASSERT_OK(first);
+  APIUM_ASSERT_OK(second);
+  EXPECT_EQ((*first)[1].id(), (*second)[1].id());
+  EXPECT_THAT(tasks_.SubmitAtomic({Job("")}, "request"),
+              HasReason("REQUEST_ID_REUSED"));
+}
+
+TEST_F(BatchClientTest, AnAtomicSubmitMayAttach) {
+  v1::TaskSpec unique = ToTaskSpec(
+      {.type = "job",
+       .unique = {.key = "k", .on_conflict = v1::UNIQUE_CONFLICT_ATTACH}});
+  const auto first = tasks_.SubmitAtomic({unique});
+  APIUM_ASSERT_OK(first);
+  const auto second = tasks_.SubmitAtomic({Job(""), unique});
+  APIUM_ASSERT_OK(second);
+  EXPECT_FALSE((*second)[0].attached());
+  EXPECT_TRUE((*second)[1].attached());
+  EXPECT_EQ((*second)[1].id(), (*first)[0].id());
+}
+
 TEST_F(BatchClientTest, MintsItsIdsItself) {
   const auto first = batches_.Create(BatchOptions());
   const auto second = batches_.Create(BatchOptions());

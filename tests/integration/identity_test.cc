@@ -70,7 +70,8 @@ class IdentityTest : public ::testing::Test {
     return answers;
   }
 
-  // All handles of the one task tell the same, and it ran once.
+  // All handles of the one task tell the same, and it ran once. A broker that
+  // was killed may count a lease that never reached its worker as an attempt.
   void ExpectOneExecution(const Answers& answers, const std::string& type) {
     ASSERT_THAT(answers.ids, SizeIs(1));
     // An answer that was lost is given again as it was.
@@ -79,7 +80,8 @@ class IdentityTest : public ::testing::Test {
     const std::string id = *answers.ids.begin();
     for (int i = 0; i < kSubmitters; ++i) {
       const auto task = tasks().Wait(id, kLongTime);
-      ASSERT_EQ(Describe(task), "SUCCEEDED");
+      APIUM_ASSERT_OK(task);
+      ASSERT_EQ(task->state(), v1::TASK_STATE_SUCCEEDED);
       EXPECT_EQ(task->outcome().result().data(), R"({"args":[7]})");
     }
     APIUM_ASSERT_OK(platform_.results().Wait(id, kLongTime));
@@ -112,7 +114,7 @@ TEST_F(IdentityTest, SixtyFourSubmitsAreOneExecutionThoughTheBrokerIsKilled) {
   const auto again = tasks().Submit(OncePerHour("k"));
   APIUM_ASSERT_OK(again);
   EXPECT_TRUE(again->attached());
-  EXPECT_EQ(Describe(again->Wait(kLongTime)), "SUCCEEDED");
+  APIUM_EXPECT_OK(again->Wait(kLongTime));
 }
 
 TEST_F(IdentityTest, AKilledBrokerKeepsTheLatestBlocked) {

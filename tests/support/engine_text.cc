@@ -423,7 +423,10 @@ std::string ReplyText(const Reply& reply) {
           [](const BatchPageReply& page) { return BatchPageText(page); },
           [](const SubmitAllReply& all) {
             if (!all.status.ok()) {
-              return absl::StrCat(StatusText(all.status), " at ", all.failed);
+              return absl::StrCat(StatusText(all.status),
+                                  all.failed.has_value()
+                                      ? absl::StrCat(" at ", *all.failed)
+                                      : std::string());
             }
             return absl::StrCat(
                 "OK ", absl::StrJoin(all.tasks, " ",

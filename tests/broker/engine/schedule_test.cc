@@ -136,7 +136,8 @@ TEST(ScheduleTest, DelaysAndBackOffsGoOnWhenTheWallClockWasSetBack) {
   EngineHarness h;
   h.driver().set_lead(absl::Hours(1));
   h.Submit("delayed", {.type = "other", .delay = absl::Seconds(10)});
-  h.Submit("failing", {.retry = {.initial_delay = absl::Seconds(5), .jitter = 0}});
+  h.Submit("failing",
+           {.retry = {.initial_delay = absl::Seconds(5), .jitter = 0}});
   h.Credit("w1", 1);
   h.Fail("w1", "failing");
   EXPECT_EQ(h.State("failing"), "SCHEDULED");

@@ -24,17 +24,20 @@ struct Item {
   std::string data;
   std::string batch_id;
   std::optional<absl::Duration> delay;
+  std::optional<Unique> unique;
 };
 
 class SubmitAllTest : public ::testing::Test {
  protected:
   // As "OK a b", or the error and the number of the task that it is about.
-  std::string SubmitAll(const std::vector<Item>& items) {
-    return h_.Answers(Send(items));
+  std::string SubmitAll(const std::vector<Item>& items,
+                        const std::string& request_id = "") {
+    return h_.Answers(Send(items, request_id));
   }
   // The number of the call.
-  int Send(const std::vector<Item>& items) {
+  int Send(const std::vector<Item>& items, const std::string& request_id = "") {
     SubmitAllCommand command;
+    FingerprintBuilder request;
     for (const Item& item : items) {
       auto content = std::make_shared<TaskContent>();
       content->namespace_name = "default";
@@ -46,8 +49,15 @@ class SubmitAllTest : public ::testing::Test {
       FingerprintBuilder fingerprint;
       fingerprint.AddBytes(item.queue).AddBytes(item.data);
       content->fingerprint = fingerprint.Finish();
+      request.AddBytes(item.id).AddUint64(content->fingerprint.low);
+      if (item.unique.has_value())
+        content->unique = std::make_shared<Unique>(*item.unique);
       command.tasks.push_back(
           {.content = std::move(content), .delay = item.delay});
+    }
+    if (!request_id.empty()) {
+      command.request = std::make_shared<RequestIdentity>(
+          RequestIdentity{.id = request_id, .fingerprint = request.Finish()});
     }
     return h_.Send(std::move(command));
   }
@@ -144,6 +154,71 @@ TEST_F(SubmitAllTest, JoinsABatchWhole) {
   EXPECT_EQ(SubmitAll({{.id = "five"}, {.id = "six", .batch_id = "b"}}),
             "FAILED_PRECONDITION/BATCH_CLOSED at 1");
   EXPECT_EQ(h_.State("five"), "UNKNOWN");
+}
+
+Unique Key(const std::string& key,
+           UniqueConflict on_conflict = UniqueConflict::kReject) {
+  return {.key = key, .on_conflict = on_conflict};
+}
+
+TEST_F(SubmitAllTest, AKeyThatIsHeldRefusesAll) {
+  EXPECT_EQ(SubmitAll({{.id = "a", .unique = Key("k")}}), "OK a");
+  EXPECT_EQ(SubmitAll({{.id = "b", .unique = Key("l")},
+                       {.id = "c", .unique = Key("k")}}),
+            "ALREADY_EXISTS/UNIQUE_KEY_HELD at 1");
+  EXPECT_EQ(h_.State("b"), "UNKNOWN");
+  // Nobody has the key of the task that was refused along.
+  EXPECT_EQ(SubmitAll({{.id = "d", .unique = Key("l")}}), "OK d");
+}
+
+TEST_F(SubmitAllTest, EachPolicyActsAsForASubmitAlone) {
+  h_.Submit("waiting", {.unique = Key("replaced")});
+  h_.Submit("held", {.unique = Key("attached")});
+  h_.Submit("running", {.unique = Key("blocked")});
+  h_.Credit("w1", 1);
+  EXPECT_EQ(h_.Delivered("w1"), "waiting#1");
+  h_.Succeed("w1", "waiting");
+  h_.Submit("waiting2", {.unique = Key("replaced")});
+  h_.Credit("w1", 1);
+  EXPECT_EQ(h_.Delivered("w1"), "held#1");
+  h_.Credit("w1", 1);
+  EXPECT_EQ(h_.Delivered("w1"), "running#1");
+  EXPECT_EQ(
+      SubmitAll(
+          {{.id = "a", .unique = Key("attached", UniqueConflict::kAttach)},
+           {.id = "b", .unique = Key("blocked", UniqueConflict::kKeepLatest)},
+           {.id = "c", .unique = Key("replaced", UniqueConflict::kReplace)}}),
+      "OK held b c");
+  EXPECT_EQ(h_.State("a"), "UNKNOWN");
+  EXPECT_EQ(h_.State("b"), "BLOCKED");
+  EXPECT_EQ(h_.State("c"), "QUEUED");
+  EXPECT_EQ(h_.State("waiting2"), "CANCELLED");
+  h_.Restart();
+  h_.Succeed("w1", "running");
+  EXPECT_EQ(h_.State("b"), "QUEUED");
+}
+
+TEST_F(SubmitAllTest, AKeyIsOfOneTaskOfTheCall) {
+  EXPECT_EQ(
+      SubmitAll({{.id = "a", .unique = Key("k")},
+                 {.id = "b", .unique = Key("k", UniqueConflict::kAttach)}}),
+      "INVALID_ARGUMENT/UNIQUE_KEY_HELD at 1");
+  // The same task again is no other one.
+  EXPECT_EQ(SubmitAll({{.id = "a", .unique = Key("k")},
+                       {.id = "a", .unique = Key("k")}}),
+            "OK a a");
+}
+
+TEST_F(SubmitAllTest, ARequestThatIsRepeatedIsAnsweredAsTheFirst) {
+  const std::vector<Item> items = {{}, {.id = "b"}, {}};
+  const std::string first = SubmitAll(items, "r");
+  EXPECT_THAT(first, ::testing::StartsWith("OK "));
+  h_.Restart();
+  EXPECT_EQ(SubmitAll(items, "r"), first);
+  EXPECT_EQ(h_.Queue("default").queued, 3u);
+  EXPECT_EQ(SubmitAll({{}, {}}, "r"), "ALREADY_EXISTS/REQUEST_ID_REUSED");
+  h_.Advance(absl::Hours(24));
+  EXPECT_NE(SubmitAll({{.id = "c"}}, "r"), first);
 }
 
 TEST_F(SubmitAllTest, ACrashLosesAllOrNothing) {

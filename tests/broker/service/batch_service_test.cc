@@ -268,6 +268,15 @@ TEST_F(BatchServiceTest, AnAtomicSubmitIsAllOrNone) {
     EXPECT_EQ(answer->results(2).task_id(), "three");
   }
   EXPECT_EQ(Get("b")->members(), 3u);
+  wrong = request;
+  for (int i = 0; i < 2; ++i) {
+    wrong.mutable_specs(i)->clear_task_id();
+    wrong.mutable_specs(i)->mutable_unique()->set_key("k");
+  }
+  EXPECT_EQ(field_of(wrong), "specs[1].unique.key");
+  wrong = request;
+  wrong.set_request_id("a b");
+  EXPECT_EQ(field_of(wrong), "request_id");
   v1::SubmitTasksRequest apart = request;
   apart.set_atomic(false);
   apart.set_request_id("r");
