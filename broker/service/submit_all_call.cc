@@ -9,6 +9,7 @@
 #include "broker/service/task_from_proto.h"
 #include "common/clock.h"
 #include "common/error_reason.h"
+#include "common/names.h"
 #include "common/strings.h"
 
 namespace apium::broker {

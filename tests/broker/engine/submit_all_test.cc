@@ -215,7 +215,7 @@ TEST_F(SubmitAllTest, ARequestThatIsRepeatedIsAnsweredAsTheFirst) {
   EXPECT_THAT(first, ::testing::StartsWith("OK "));
   h_.Restart();
   EXPECT_EQ(SubmitAll(items, "r"), first);
-  EXPECT_EQ(h_.Queue("default").queued, 3u);
+  EXPECT_EQ(h_.Queue(), "ready=3 scheduled=0 leased=0");
   EXPECT_EQ(SubmitAll({{}, {}}, "r"), "ALREADY_EXISTS/REQUEST_ID_REUSED");
   h_.Advance(absl::Hours(24));
   EXPECT_NE(SubmitAll({{.id = "c"}}, "r"), first);
