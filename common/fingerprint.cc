@@ -4,6 +4,7 @@
 #define XXH_STATIC_LINKING_ONLY
 #include <xxhash.h>
 
+#include <cstring>
 #include <new>
 
 namespace apium {
@@ -50,11 +51,7 @@ uint64_t StableHash64(std::string_view data) {
   return XXH3_64bits(data.data(), data.size());
 }
 
-FingerprintBuilder::FingerprintBuilder() {
-  auto* state = new (static_cast<void*>(StateIn(state_))) XXH3_state_t;
-  XXH3_INITSTATE(state);
-  XXH3_128bits_reset(state);
-}
+FingerprintBuilder::FingerprintBuilder() {}
 
 FingerprintBuilder& FingerprintBuilder::AddBytes(std::string_view bytes) {
   unsigned char head[9] = {static_cast<unsigned char>(Tag::kBytes)};
@@ -86,13 +83,29 @@ FingerprintBuilder& FingerprintBuilder::AddBool(bool value) {
 }
 
 Fingerprint FingerprintBuilder::Finish() const {
-  const XXH128_hash_t hash = XXH3_128bits_digest(StateIn(state_));
+  const XXH128_hash_t hash = streaming_
+                                 ? XXH3_128bits_digest(StateIn(state_))
+                                 : XXH3_128bits(small_.data(), small_size_);
   return {.high = hash.high64, .low = hash.low64};
 }
 
 void FingerprintBuilder::Append(const void* data, size_t size) {
   if (size == 0) return;
+  if (!streaming_ && size <= small_.size() - small_size_) {
+    std::memcpy(small_.data() + small_size_, data, size);
+    small_size_ += size;
+    return;
+  }
+  if (!streaming_) StartStreaming();
   XXH3_128bits_update(StateIn(state_), data, size);
+}
+
+void FingerprintBuilder::StartStreaming() {
+  auto* state = new (static_cast<void*>(StateIn(state_))) XXH3_state_t;
+  XXH3_INITSTATE(state);
+  XXH3_128bits_reset(state);
+  XXH3_128bits_update(state, small_.data(), small_size_);
+  streaming_ = true;
 }
 
 }  // namespace apium

@@ -34,7 +34,7 @@ uint64_t StableHash64(std::string_view data);
 // adds a Bool first. One thread.
 class FingerprintBuilder {
  public:
-  FingerprintBuilder();
+  FingerprintBuilder();  // leaves its memory as it is
   FingerprintBuilder(const FingerprintBuilder&) = delete;
   FingerprintBuilder& operator=(const FingerprintBuilder&) = delete;
 
@@ -48,7 +48,13 @@ class FingerprintBuilder {
 
  private:
   void Append(const void* data, size_t size);
+  void StartStreaming();
 
+  // Most contents fit in here and are hashed in one go: adding to the state
+  // below costs more than the hash of a small field.
+  std::array<unsigned char, 512> small_;
+  size_t small_size_ = 0;
+  bool streaming_ = false;  // state_ has what small_ had, and all since
   // XXH3_state_t lives somewhere in here, at an address that suits it: a heap
   // allocation for each submit would cost more than the hash.
   std::array<std::byte, 640> state_;

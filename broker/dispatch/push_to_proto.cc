@@ -21,7 +21,7 @@ size_t Add(const Delivery& delivery, v1::BrokerPush* proto) {
   lease->set_task_id(delivery.content->task_id);
   lease->set_attempt(delivery.attempt);
   lease->set_epoch(delivery.epoch);
-  SpecToProto(*delivery.content, View::kFull, added->mutable_spec());
+  DeliveredSpecToProto(*delivery.content, added->mutable_spec());
   TimeToProto(delivery.content->create_time, added->mutable_create_time());
   added->set_failures(delivery.failures);
   added->set_crashes(delivery.crashes);

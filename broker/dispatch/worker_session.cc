@@ -18,9 +18,10 @@
 namespace apium::broker {
 namespace {
 
-// A message stops growing here, below gRPC's default receive limit of 4 MiB for
-// workers in any language; a single task may be larger.
-constexpr size_t kMessageBytesTarget = 2 * 1024 * 1024;
+// A message stops growing here, far below gRPC's default receive limit of 4 MiB
+// for workers in any language: the next one is filled into the memory of this.
+// A single task may be larger.
+constexpr size_t kMessageBytesTarget = 128 * 1024;
 
 // Messages above this do not keep their memory for the next one.
 constexpr int kKeptMessageBytesMax = 256 * 1024;

@@ -106,19 +106,19 @@ LiveTask* LeaseTable::After(uint64_t epoch) const {
 void LeaseTable::Flush(StoreBatch* batch) {
   batch->Append(deletes_);
   deletes_.Clear();
-  StoredLeases row{.grant_time = grant_time_};
-  row.leases.reserve(granted_.size());
+  std::vector<JournalledLease> leases;
+  leases.reserve(granted_.size());
   for (uint64_t epoch : granted_) {
     const LiveTask* task = Find(epoch);
     if (task == nullptr) continue;
-    row.leases.push_back({.task_key = task->key,
-                          .attempt = task->stored.attempt,
-                          .epoch = epoch,
-                          .session_id = task->lease.session->session_id,
-                          .worker_id = task->lease.session->worker_id});
+    leases.push_back({.task_key = task->key,
+                      .attempt = task->stored.attempt,
+                      .epoch = epoch,
+                      .session_id = task->lease.session->session_id,
+                      .worker_id = task->lease.session->worker_id});
   }
-  if (!row.leases.empty())
-    batch->Put(LeaseRowKey(open_row_), EncodeLeaseJournal(row));
+  if (!leases.empty())
+    batch->Put(LeaseRowKey(open_row_), EncodeLeaseJournal(grant_time_, leases));
   granted_.clear();
   open_row_ = 0;
 }

@@ -3,10 +3,10 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <string>
 #include <vector>
 
+#include "absl/container/btree_map.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -60,7 +60,7 @@ class LeaseTable {
   void Insert(LiveTask* task);
 
   Tickets* const tickets_;
-  std::map<uint64_t, LiveTask*> by_epoch_;
+  absl::btree_map<uint64_t, LiveTask*> by_epoch_;
   absl::flat_hash_map<uint64_t, size_t> live_in_row_;
   uint64_t open_row_ = 0;          // of this turn; 0: no lease was granted yet
   std::vector<uint64_t> granted_;  // epochs of this turn

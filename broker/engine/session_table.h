@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/btree_map.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/time/time.h"
@@ -42,7 +43,7 @@ struct Session {
   std::string version;
   std::string hostname;
   uint32_t credit = 0;
-  std::map<uint64_t, LiveTask*> leases;  // by epoch
+  absl::btree_map<uint64_t, LiveTask*> leases;  // by epoch
   bool runs_alone = false;  // its one lease is a suspect's: it gets no other
   absl::Time connect_time;
   absl::Time last_seen;

@@ -59,6 +59,8 @@ struct RetryPolicy {
   uint32_t max_crashes = 5;
   uint32_t max_returns = 1000;
   absl::Duration total_time_limit = absl::InfiniteDuration();
+
+  friend bool operator==(const RetryPolicy&, const RetryPolicy&) = default;
 };
 
 // As apium.v1.UniqueConflict, with the same numbers.

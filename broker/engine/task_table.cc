@@ -19,7 +19,7 @@ bool LeavesNothing(const FinishedTask& row) {
 absl::StatusOr<TaskTable::Found> TaskTable::Find(const std::string& key) {
   Found found;
   if (auto it = tasks_.find(key); it != tasks_.end()) {
-    LiveTask* task = it->second.get();
+    LiveTask* task = it->get();
     if (task->finished()) {
       found.finished = task->finished_row;
       found.outcome = task->outcome;
@@ -44,8 +44,8 @@ absl::StatusOr<TaskTable::Found> TaskTable::Find(const std::string& key) {
 
 LiveTask* TaskTable::FindInMemory(const std::string& key) {
   auto it = tasks_.find(key);
-  if (it == tasks_.end() || it->second->finished()) return nullptr;
-  return it->second.get();
+  if (it == tasks_.end() || (*it)->finished()) return nullptr;
+  return it->get();
 }
 
 absl::Status TaskTable::LoadAll(absl::Span<const std::string> keys,
@@ -55,7 +55,7 @@ absl::Status TaskTable::LoadAll(absl::Span<const std::string> keys,
   std::vector<size_t> positions;
   for (size_t i = 0; i < keys.size(); ++i) {
     if (auto it = tasks_.find(keys[i]); it != tasks_.end()) {
-      if (!it->second->finished()) (*tasks)[i] = it->second.get();
+      if (!(*it)->finished()) (*tasks)[i] = it->get();
     } else {
       missing.push_back(TaskRowKey(keys[i]));
       positions.push_back(i);
@@ -68,7 +68,7 @@ absl::Status TaskTable::LoadAll(absl::Span<const std::string> keys,
     if (!values[i].has_value() || IsFinishedTaskRow(*values[i])) continue;
     const std::string& key = keys[positions[i]];
     if (auto it = tasks_.find(key); it != tasks_.end()) {  // the same key twice
-      (*tasks)[positions[i]] = it->second.get();
+      (*tasks)[positions[i]] = it->get();
       continue;
     }
     APIUM_ASSIGN_OR_RETURN(StoredTask stored,
@@ -88,11 +88,15 @@ LiveTask* TaskTable::Add(std::string key, StoredTask stored) {
 LiveTask* TaskTable::Insert(std::string key, StoredTask stored) {
   auto task = std::make_unique<LiveTask>();
   LiveTask* added = task.get();
-  added->key = key;
+  added->key = std::move(key);
   added->stored = std::move(stored);
-  // Replaces a task of the same id that finished in this turn and is no longer
-  // remembered.
-  tasks_[std::move(key)] = std::move(task);
+  const auto [at, is_new] = tasks_.insert(std::move(task));
+  if (!is_new) {
+    // It takes the place of a task of the same id that finished in this turn
+    // and is no longer remembered.
+    tasks_.erase(at);
+    tasks_.insert(std::move(task));
+  }
   Touch(added);
   return added;
 }
@@ -144,7 +148,7 @@ void TaskTable::Flush(StoreBatch* batch) {
     }
     task->touched = false;
     const bool stays = !task->finished() && (task->in_window || task->leased());
-    if (!stays) tasks_.erase(task->key);
+    if (!stays) tasks_.erase(tasks_.find(task->key));
   }
   touched_.clear();
   if (const auto bound = recent_ids_.TakeBound()) {

@@ -5,11 +5,14 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/hash/hash.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "broker/engine/live_task.h"
@@ -84,7 +87,28 @@ class TaskTable {
   void WriteRow(const LiveTask& task, StoreBatch* batch);
 
   const StoreReader* const reader_;
-  absl::flat_hash_map<std::string, std::unique_ptr<LiveTask>> tasks_;
+  // By the key that is in the task.
+  struct KeyHash {
+    using is_transparent = void;
+    size_t operator()(std::string_view key) const {
+      return absl::HashOf(absl::string_view(key.data(), key.size()));
+    }
+    size_t operator()(const std::unique_ptr<LiveTask>& task) const {
+      return (*this)(task->key);
+    }
+  };
+  struct KeyEqual {
+    using is_transparent = void;
+    static std::string_view KeyOf(std::string_view key) { return key; }
+    static std::string_view KeyOf(const std::unique_ptr<LiveTask>& task) {
+      return task->key;
+    }
+    template <typename A, typename B>
+    bool operator()(const A& a, const B& b) const {
+      return KeyOf(a) == KeyOf(b);
+    }
+  };
+  absl::flat_hash_set<std::unique_ptr<LiveTask>, KeyHash, KeyEqual> tasks_;
   RecentIds recent_ids_;
   std::vector<LiveTask*> touched_;
   std::string scratch_;

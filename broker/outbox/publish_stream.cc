@@ -11,7 +11,7 @@ namespace apium::broker {
 namespace {
 
 // Messages above this do not keep their memory for the next one.
-constexpr size_t kKeptMessageBytesMax = 1024 * 1024;
+constexpr size_t kKeptMessageBytesMax = 2 * 1024 * 1024;
 
 }  // namespace
 

@@ -23,6 +23,10 @@ namespace {
 constexpr size_t kOutcomesMax = 65'536;
 constexpr size_t kOutcomeBytesMax = 64 * 1024 * 1024;
 
+// A message stops growing here; the next one is filled into its memory. A
+// single outcome may be larger.
+constexpr size_t kMessageBytesTarget = 128 * 1024;
+
 // Messages above this do not keep their memory for the next one.
 constexpr int kKeptMessageBytesMax = 256 * 1024;
 
@@ -301,7 +305,7 @@ bool TaskStream::GatherOutgoing() {
     ++first_sequence_;
   }
   size_t bytes = 0;
-  while (!outcomes_.empty() && bytes < kBatchBytesTarget) {
+  while (!outcomes_.empty() && bytes < kMessageBytesTarget) {
     const size_t outcome_bytes = OutcomeBytes(*outcomes_.front());
     bytes += outcome_bytes;
     outcome_bytes_ -= outcome_bytes;

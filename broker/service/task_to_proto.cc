@@ -132,19 +132,8 @@ void AddHistory(const Milestones& at,
   end->set_worker_id(*at.worker_id);
 }
 
-}  // namespace
-
-void PayloadToProto(const Payload& payload, View view, v1::Payload* proto) {
-  if (view == View::kFull) proto->set_data(payload.data);
-  if (!payload.content_type.empty()) {
-    proto->set_content_type(payload.content_type);
-  }
-  if (!payload.content_encoding.empty()) {
-    proto->set_content_encoding(payload.content_encoding);
-  }
-}
-
-void SpecToProto(const TaskContent& content, View view, v1::TaskSpec* spec) {
+void SpecWithoutPolicyToProto(const TaskContent& content, View view,
+                              v1::TaskSpec* spec) {
   spec->set_task_id(content.task_id);
   spec->set_type(content.type);
   if (view == View::kFull) {
@@ -159,7 +148,6 @@ void SpecToProto(const TaskContent& content, View view, v1::TaskSpec* spec) {
   if (content.expire_time != absl::InfiniteFuture()) {
     TimeToProto(content.expire_time, spec->mutable_expire_time());
   }
-  RetryPolicyToProto(content.retry_policy, spec->mutable_retry_policy());
   if (content.result_ttl != absl::ZeroDuration()) {
     DurationToProto(content.result_ttl, spec->mutable_result_ttl());
   }
@@ -177,6 +165,29 @@ void SpecToProto(const TaskContent& content, View view, v1::TaskSpec* spec) {
         static_cast<v1::DeliveryMode>(content.delivery_mode));
   }
   spec->set_batch_id(content.batch_id);
+}
+
+}  // namespace
+
+void PayloadToProto(const Payload& payload, View view, v1::Payload* proto) {
+  if (view == View::kFull) proto->set_data(payload.data);
+  if (!payload.content_type.empty()) {
+    proto->set_content_type(payload.content_type);
+  }
+  if (!payload.content_encoding.empty()) {
+    proto->set_content_encoding(payload.content_encoding);
+  }
+}
+
+void SpecToProto(const TaskContent& content, View view, v1::TaskSpec* spec) {
+  SpecWithoutPolicyToProto(content, view, spec);
+  RetryPolicyToProto(content.retry_policy, spec->mutable_retry_policy());
+}
+
+void DeliveredSpecToProto(const TaskContent& content, v1::TaskSpec* spec) {
+  SpecWithoutPolicyToProto(content, View::kFull, spec);
+  if (!(content.retry_policy == RetryPolicy()))
+    RetryPolicyToProto(content.retry_policy, spec->mutable_retry_policy());
 }
 
 void OutcomeToProto(const Outcome& outcome, View view, v1::TaskOutcome* proto) {

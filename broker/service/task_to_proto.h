@@ -28,6 +28,8 @@ enum class View {
 // thread.
 void PayloadToProto(const Payload& payload, View view, v1::Payload* proto);
 void SpecToProto(const TaskContent& content, View view, v1::TaskSpec* spec);
+// As a worker gets it: without a retry policy that is the default.
+void DeliveredSpecToProto(const TaskContent& content, v1::TaskSpec* spec);
 void OutcomeToProto(const Outcome& outcome, View view, v1::TaskOutcome* proto);
 void SnapshotToProto(const TaskSnapshot& snapshot, View view, v1::Task* proto);
 void QueueToProto(const QueueInfo& queue, v1::Queue* proto);

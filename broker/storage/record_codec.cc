@@ -53,19 +53,6 @@ Failure FromRecord(pb::FailureRecord* record) {
           .non_retryable = record->non_retryable()};
 }
 
-bool IsDefault(const RetryPolicy& policy) {
-  const RetryPolicy standard;
-  return policy.max_attempts == standard.max_attempts &&
-         policy.initial_delay == standard.initial_delay &&
-         policy.multiplier == standard.multiplier &&
-         policy.max_delay == standard.max_delay &&
-         policy.jitter == standard.jitter &&
-         policy.non_retryable_types.empty() &&
-         policy.max_crashes == standard.max_crashes &&
-         policy.max_returns == standard.max_returns &&
-         policy.total_time_limit == standard.total_time_limit;
-}
-
 void ToRecord(const RetryPolicy& policy, pb::RetryPolicyRecord* record) {
   record->set_max_attempts(policy.max_attempts);
   record->set_initial_delay_nanos(
@@ -196,7 +183,7 @@ void ContentToRecord(const TaskContent& content, pb::TaskRecord* record) {
   record->set_priority(content.priority);
   ToRecord(content.payload, record->mutable_payload());
   HeadersToRecord(content.headers, record);
-  if (!IsDefault(content.retry_policy))
+  if (!(content.retry_policy == RetryPolicy()))
     ToRecord(content.retry_policy, record->mutable_retry_policy());
   record->set_eta_nanos(NanosFrom(content.eta));
   record->set_expire_nanos(NanosFrom(content.expire_time));
@@ -431,16 +418,22 @@ absl::StatusOr<LanePosition> DecodeLane(std::string_view value) {
                       .head_sequence = record.head_sequence()};
 }
 
-std::string EncodeLeaseJournal(const StoredLeases& row) {
-  pb::LeaseJournalRecord record;
-  record.set_grant_nanos(NanosFrom(row.grant_time));
-  for (const StoredLease& lease : row.leases) {
+std::string EncodeLeaseJournal(absl::Time grant_time,
+                               const std::vector<JournalledLease>& leases) {
+  thread_local pb::LeaseJournalRecord record;
+  record.Clear();
+  record.set_grant_nanos(NanosFrom(grant_time));
+  const JournalledLease* before = nullptr;
+  for (const JournalledLease& lease : leases) {
     pb::LeaseRecord* entry = record.add_leases();
-    entry->set_task_key(lease.task_key);
+    entry->set_task_key(lease.task_key.data(), lease.task_key.size());
     entry->set_attempt(lease.attempt);
     entry->set_epoch(lease.epoch);
-    entry->set_session_id(lease.session_id);
-    entry->set_worker_id(lease.worker_id);
+    if (before == nullptr || lease.session_id != before->session_id) {
+      entry->set_session_id(lease.session_id.data(), lease.session_id.size());
+      entry->set_worker_id(lease.worker_id.data(), lease.worker_id.size());
+    }
+    before = &lease;
   }
   return record.SerializeAsString();
 }
@@ -451,11 +444,17 @@ absl::StatusOr<StoredLeases> DecodeLeaseJournal(std::string_view value) {
   StoredLeases row{.grant_time = absl::FromUnixNanos(record.grant_nanos())};
   row.leases.reserve(record.leases_size());
   for (pb::LeaseRecord& entry : *record.mutable_leases()) {
-    row.leases.push_back({.task_key = std::move(*entry.mutable_task_key()),
-                          .attempt = entry.attempt(),
-                          .epoch = entry.epoch(),
-                          .session_id = std::move(*entry.mutable_session_id()),
-                          .worker_id = std::move(*entry.mutable_worker_id())});
+    StoredLease lease{.task_key = std::move(*entry.mutable_task_key()),
+                      .attempt = entry.attempt(),
+                      .epoch = entry.epoch(),
+                      .session_id = std::move(*entry.mutable_session_id()),
+                      .worker_id = std::move(*entry.mutable_worker_id())};
+    if (lease.session_id.empty()) {
+      if (row.leases.empty()) return DamagedRow("lease");
+      lease.session_id = row.leases.back().session_id;
+      lease.worker_id = row.leases.back().worker_id;
+    }
+    row.leases.push_back(std::move(lease));
   }
   return row;
 }

@@ -87,7 +87,16 @@ struct StoredLeases {
   absl::Time grant_time;  // of all
   std::vector<StoredLease> leases;
 };
-std::string EncodeLeaseJournal(const StoredLeases& row);
+// What is written of a lease; as StoredLease.
+struct JournalledLease {
+  std::string_view task_key;
+  uint32_t attempt = 0;
+  uint64_t epoch = 0;
+  std::string_view session_id;
+  std::string_view worker_id;
+};
+std::string EncodeLeaseJournal(absl::Time grant_time,
+                               const std::vector<JournalledLease>& leases);
 absl::StatusOr<StoredLeases> DecodeLeaseJournal(std::string_view value);
 
 std::string EncodeOutboxRow(

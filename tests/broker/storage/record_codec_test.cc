@@ -188,15 +188,29 @@ TEST(RecordCodecTest, SmallRowsReadBack) {
   EXPECT_EQ(lane->count, 5u);
   EXPECT_EQ(lane->head_sequence, 6u);
   auto row =
-      DecodeLeaseJournal(EncodeLeaseJournal({.grant_time = kCreated,
-                                             .leases = {{.task_key = "k",
-                                                         .attempt = 2,
-                                                         .epoch = 3,
-                                                         .session_id = "s",
-                                                         .worker_id = "w"}}}));
+      DecodeLeaseJournal(EncodeLeaseJournal(kCreated, {{.task_key = "k",
+                                                        .attempt = 2,
+                                                        .epoch = 3,
+                                                        .session_id = "s",
+                                                        .worker_id = "w"},
+                                                       {.task_key = "l",
+                                                        .attempt = 1,
+                                                        .epoch = 4,
+                                                        .session_id = "s",
+                                                        .worker_id = "w"},
+                                                       {.task_key = "m",
+                                                        .attempt = 1,
+                                                        .epoch = 5,
+                                                        .session_id = "t",
+                                                        .worker_id = "v"}}));
   ASSERT_TRUE(row.ok());
   EXPECT_EQ(row->grant_time, kCreated);
-  ASSERT_EQ(row->leases.size(), 1u);
+  ASSERT_EQ(row->leases.size(), 3u);
+  EXPECT_EQ(row->leases[1].task_key, "l");
+  EXPECT_EQ(row->leases[1].session_id, "s");
+  EXPECT_EQ(row->leases[1].worker_id, "w");
+  EXPECT_EQ(row->leases[2].session_id, "t");
+  EXPECT_EQ(row->leases[2].worker_id, "v");
   EXPECT_EQ(row->leases.front().task_key, "k");
   EXPECT_EQ(row->leases.front().attempt, 2u);
   EXPECT_EQ(row->leases.front().epoch, 3u);
