@@ -150,8 +150,18 @@ absl::Status Engine::Impl::BeginTurn(const TurnTime& time) {
 absl::Status Engine::Impl::RunDueTimers() {
   chunk_deletes_left_ = kChunkDeletesPerTurn;
   std::vector<TimerId> due;
-  APIUM_RETURN_IF_ERROR(timers_.TakeDue(now_, kTimersPerTurn, &due));
-  if (due.size() == kTimersPerTurn) more_to_do_ = true;
+  size_t taken = 0;
+  do {
+    APIUM_RETURN_IF_ERROR(timers_.TakeDue(now_, TaskTable::kTasksAtOnce, &due));
+    APIUM_RETURN_IF_ERROR(RunTimers(due));
+    taken += due.size();
+    if (due.size() < TaskTable::kTasksAtOnce) return absl::OkStatus();
+  } while (taken < kTimersPerTurn && tasks_.may_read_more());
+  more_to_do_ = true;
+  return absl::OkStatus();
+}
+
+absl::Status Engine::Impl::RunTimers(const std::vector<TimerId>& due) {
   std::vector<std::string> keys;
   keys.reserve(due.size());
   for (const TimerId& timer : due) keys.push_back(timer.task_key);

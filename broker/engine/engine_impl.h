@@ -153,6 +153,7 @@ class Engine::Impl {
   // engine.cc
   absl::Status RecoverLeases(absl::Time now);
   absl::Status RunDueTimers();
+  absl::Status RunTimers(const std::vector<TimerId>& due);
   void AnswerExpiredWaiters();
   template <typename Body>
   void AddReply(const ReplyAddress& to, Body body) {

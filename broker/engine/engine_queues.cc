@@ -262,14 +262,18 @@ absl::StatusOr<bool> Engine::Impl::PurgeSome(Purge* purge) {
   size_t budget = kPurgePerTurn;
   if (!purge->lanes_done)
     APIUM_RETURN_IF_ERROR(PurgeLanes(queue, purge, &budget));
-  if (!purge->lanes_done || budget == 0) return false;
-  if (!purge->timers_done) {
-    APIUM_RETURN_IF_ERROR(
-        PurgeScheduled(queue, purge, &budget, &purge->timers_done));
-  }
-  if (!purge->timers_done) return false;
+  if (!purge->lanes_done) return false;
   bool done = false;
-  APIUM_RETURN_IF_ERROR(PurgeBlocked(queue, purge, &budget, &done));
+  while (!done && budget > 0 && tasks_.may_read_more()) {
+    size_t looks = std::min(budget, TaskTable::kTasksAtOnce);
+    budget -= looks;
+    if (!purge->timers_done) {
+      APIUM_RETURN_IF_ERROR(
+          PurgeScheduled(queue, purge, &looks, &purge->timers_done));
+    } else {
+      APIUM_RETURN_IF_ERROR(PurgeBlocked(queue, purge, &looks, &done));
+    }
+  }
   return done;
 }
 

@@ -1,5 +1,6 @@
 #include "broker/engine/task_lister.h"
 
+#include <algorithm>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -132,27 +133,45 @@ absl::StatusOr<bool> TaskLister::ListRows(char row_kind, TaskState state,
       [&](std::string_view key, std::string_view value) {
         if (looks >= kLooksPerPage) return stop_at(key, 0);
         absl::StatusOr<std::vector<std::string>> keys = TaskKeysOf(key, value);
-        std::vector<LiveTask*> tasks;
-        visited = keys.ok() ? tasks_.LoadAll(*keys, &tasks) : keys.status();
+        visited = keys.status();
         if (!visited.ok()) return false;
-        looks += 1 + tasks.size();
-        for (size_t i = key == begin ? skip : 0; i < tasks.size(); ++i) {
-          if (page_.tasks.size() == command_.page_size) return stop_at(key, i);
-          LiveTask* task = tasks[i];
-          if (task == nullptr || task->state() != state || !Matches(*task))
-            continue;
-          // A task that was ready before may still be listed by an older row.
-          const bool old_row =
-              row_kind == kReadyRow &&
-              SequenceOfReadyRow(key) !=
-                  std::optional<uint64_t>(task->stored.ready_sequence);
-          if (!old_row) page_.tasks.push_back(task);
+        looks += 1 + keys->size();
+        size_t next = key == begin ? skip : 0;
+        while (next < keys->size()) {
+          // At least one piece a page, whatever the turn has read before.
+          const bool full = page_.tasks.size() == command_.page_size ||
+                            (page_is_read_ && !tasks_.may_read_more());
+          if (full) return stop_at(key, next);
+          page_is_read_ = true;
+          visited = ListSome(key, state, *keys, &next);
+          if (!visited.ok()) return false;
         }
         return true;
       });
   APIUM_RETURN_IF_ERROR(scanned);
   APIUM_RETURN_IF_ERROR(visited);
   return done;
+}
+
+absl::Status TaskLister::ListSome(std::string_view row, TaskState state,
+                                  const std::vector<std::string>& keys,
+                                  size_t* next) {
+  const size_t count = std::min(TaskTable::kTasksAtOnce, keys.size() - *next);
+  std::vector<LiveTask*> tasks;
+  APIUM_RETURN_IF_ERROR(
+      tasks_.LoadAll(absl::MakeConstSpan(keys).subspan(*next, count), &tasks));
+  for (LiveTask* task : tasks) {
+    if (page_.tasks.size() == command_.page_size) return absl::OkStatus();
+    ++*next;
+    if (task == nullptr || task->state() != state || !Matches(*task)) continue;
+    // A task that was ready before may still be listed by an older row.
+    const bool old_row =
+        row.front() == kReadyRow &&
+        SequenceOfReadyRow(row) !=
+            std::optional<uint64_t>(task->stored.ready_sequence);
+    if (!old_row) page_.tasks.push_back(task);
+  }
+  return absl::OkStatus();
 }
 
 absl::Status Engine::Impl::Apply(ListTasksCommand&& command) {

@@ -1,8 +1,10 @@
 #ifndef APIUM_BROKER_ENGINE_TASK_LISTER_H_
 #define APIUM_BROKER_ENGINE_TASK_LISTER_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -42,12 +44,17 @@ class TaskLister {
   absl::StatusOr<bool> ListLeased(std::string* cursor);
   absl::StatusOr<bool> ListRows(char row_kind, TaskState state,
                                 std::string* cursor);
+  // Adds those of the next keys of a row, up to kTasksAtOnce, that belong on
+  // the page, and moves `next` behind what was looked at.
+  absl::Status ListSome(std::string_view row, TaskState state,
+                        const std::vector<std::string>& keys, size_t* next);
 
   const StoreReader& reader_;
   TaskTable& tasks_;
   const LeaseTable& leases_;
   const ListTasksCommand& command_;
   Page page_;
+  bool page_is_read_ = false;
 };
 
 }  // namespace apium::broker

@@ -38,7 +38,7 @@ absl::StatusOr<TaskTable::Found> TaskTable::Find(const std::string& key) {
     return found;
   }
   APIUM_ASSIGN_OR_RETURN(StoredTask stored, DecodeLiveTaskRow(key, scratch_));
-  found.live = Insert(key, std::move(stored));
+  found.live = InsertRead(key, std::move(stored));
   return found;
 }
 
@@ -73,7 +73,7 @@ absl::Status TaskTable::LoadAll(absl::Span<const std::string> keys,
     }
     APIUM_ASSIGN_OR_RETURN(StoredTask stored,
                            DecodeLiveTaskRow(key, *values[i]));
-    (*tasks)[positions[i]] = Insert(key, std::move(stored));
+    (*tasks)[positions[i]] = InsertRead(key, std::move(stored));
   }
   return absl::OkStatus();
 }
@@ -99,6 +99,12 @@ LiveTask* TaskTable::Insert(std::string key, StoredTask stored) {
   }
   Touch(added);
   return added;
+}
+
+LiveTask* TaskTable::InsertRead(const std::string& key, StoredTask stored) {
+  LiveTask* task = Insert(key, std::move(stored));
+  bytes_read_ += task->approximate_bytes();
+  return task;
 }
 
 void TaskTable::Touch(LiveTask* task) {
@@ -151,6 +157,7 @@ void TaskTable::Flush(StoreBatch* batch) {
     if (!stays) tasks_.erase(tasks_.find(task->key));
   }
   touched_.clear();
+  bytes_read_ = 0;
   if (const auto bound = recent_ids_.TakeBound()) {
     batch->Put(MetaRowKey(kMetaIdsUntil),
                EncodeNumber(static_cast<uint64_t>(*bound)));

@@ -80,9 +80,17 @@ class TaskTable {
   void Flush(StoreBatch* batch);
 
   size_t size() const { return tasks_.size(); }
+  // Of the tasks that this turn has read from the store, roughly. Whoever reads
+  // as many as there may be does it kTasksAtOnce by kTasksAtOnce, and leaves
+  // the rest to another turn beyond kReadBytesPerTurn.
+  size_t bytes_read() const { return bytes_read_; }
+  bool may_read_more() const { return bytes_read_ < kReadBytesPerTurn; }
+  static constexpr size_t kTasksAtOnce = 64;
+  static constexpr size_t kReadBytesPerTurn = 32 * 1024 * 1024;
 
  private:
   LiveTask* Insert(std::string key, StoredTask stored);
+  LiveTask* InsertRead(const std::string& key, StoredTask stored);
   void Touch(LiveTask* task);
   void WriteRow(const LiveTask& task, StoreBatch* batch);
 
@@ -111,6 +119,7 @@ class TaskTable {
   absl::flat_hash_set<std::unique_ptr<LiveTask>, KeyHash, KeyEqual> tasks_;
   RecentIds recent_ids_;
   std::vector<LiveTask*> touched_;
+  size_t bytes_read_ = 0;
   std::string scratch_;
 };
 

@@ -67,6 +67,24 @@ TEST(CancelManyTest, ByFilterTakesWhatMatchesWhereverItIs) {
   EXPECT_FALSE(h.Task("other running").cancel_requested);
 }
 
+TEST(CancelManyTest, ByFilterTakesWhatIsBlocked) {
+  EngineHarness h;
+  const Unique latest = {.key = "k",
+                         .on_conflict = UniqueConflict::kKeepLatest};
+  h.Submit("running", {.unique = latest});
+  h.Credit("w1", 1);
+  EXPECT_EQ(h.Delivered("w1"), "running#1");
+  h.Submit("next", {.headers = {{"customer", "7"}}, .unique = latest});
+  EXPECT_EQ(h.State("next"), "BLOCKED");
+  EXPECT_EQ(
+      h.CancelMany({.filter = TaskFilter{.headers = {{"customer", "7"}}}}),
+      "cancelled 1 requested 0");
+  EXPECT_EQ(h.State("next"), "CANCELLED");
+  h.Succeed("w1", "running");
+  h.Submit("later", {.unique = latest});
+  EXPECT_EQ(h.State("later"), "QUEUED");
+}
+
 TEST(CancelManyTest, EachConditionCounts) {
   EngineHarness h;
   h.CreateQueue("mail");

@@ -2,10 +2,13 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/time/time.h"
 #include "tests/support/engine_harness.h"
+#include "tests/support/status_matchers.h"
 
 namespace apium::broker {
 namespace {
@@ -130,6 +133,36 @@ TEST(ListTasksTest, NamespacesAreListedApart) {
   h.Submit("c", {.delay = absl::Hours(1), .namespace_name = "other"});
   EXPECT_EQ(h.List(), "a");
   EXPECT_EQ(h.List({.filter = {.namespace_name = "other"}}), "b c");
+}
+
+TEST(ListTasksTest, APageOfLargeTasksIsShort) {
+  EngineHarness h;
+  constexpr size_t kTasks = 80;
+  const std::string large(1024 * 1024, 'x');
+  for (size_t i = 0; i < kTasks; ++i) {
+    h.Submit(absl::StrCat("t", i), {.delay = absl::Hours(1), .data = large});
+  }
+  // They wait on the disk: a turn reads 32 MiB and what it had begun.
+  const std::string pages = h.List({.page_size = 1000});
+  const std::vector<std::string> each = absl::StrSplit(pages, " | ");
+  ASSERT_EQ(each.size(), 2u);
+  const std::vector<std::string> first = absl::StrSplit(each[0], ' ');
+  const std::vector<std::string> second = absl::StrSplit(each[1], ' ');
+  EXPECT_LT(first.size(), kTasks);
+  EXPECT_EQ(first.size() + second.size(), kTasks);
+}
+
+TEST(ListTasksTest, LargeTasksBecomeReadySomeAtATime) {
+  EngineHarness h({.ready_window_bytes = 4 * 1024 * 1024});
+  constexpr int kTasks = 80;
+  const std::string large(1024 * 1024, 'x');
+  for (int i = 0; i < kTasks; ++i) {
+    h.Submit(absl::StrCat("t", i), {.delay = absl::Hours(1), .data = large});
+  }
+  h.driver().set_now(h.now() + absl::Hours(1));
+  APIUM_ASSERT_OK(h.driver().Turn({}));
+  EXPECT_TRUE(h.driver().wants_turn());
+  EXPECT_EQ(h.Queue(), "ready=80 scheduled=0 leased=0");
 }
 
 }  // namespace
