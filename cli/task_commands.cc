@@ -2,7 +2,6 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,6 +13,7 @@
 #include "cli/option_values.h"
 #include "cli/session.h"
 #include "cli/task_control_commands.h"
+#include "cli/task_filter_options.h"
 #include "cli/task_follow_command.h"
 #include "cli/task_submit_command.h"
 #include "cli/task_submit_many_command.h"
@@ -73,12 +73,7 @@ void AddWait(CLI::App* task, Session* session) {
 }
 
 struct ListFlags {
-  std::vector<std::string> states;
-  std::string queue;
-  std::string type;
-  std::map<std::string, std::string> headers;
-  std::optional<absl::Time> created_after;
-  std::optional<absl::Time> created_before;
+  TaskFilterFlags filter;
   std::optional<absl::Time> finished_after;
   std::optional<absl::Time> finished_before;
   uint32_t limit = kPageSizeDefault;
@@ -87,17 +82,7 @@ struct ListFlags {
 
 absl::StatusOr<v1::ListTasksRequest> MakeListRequest(const ListFlags& flags) {
   v1::ListTasksRequest request;
-  for (const std::string& name : flags.states) {
-    APIUM_ASSIGN_OR_RETURN(const v1::TaskState state, StateOption(name));
-    request.add_states(state);
-  }
-  request.set_queue(flags.queue);
-  request.set_type(flags.type);
-  request.mutable_headers()->insert(flags.headers.begin(), flags.headers.end());
-  if (flags.created_after)
-    TimeToProto(*flags.created_after, request.mutable_created_after());
-  if (flags.created_before)
-    TimeToProto(*flags.created_before, request.mutable_created_before());
+  APIUM_RETURN_IF_ERROR(FillTaskFilter(flags.filter, &request));
   if (flags.finished_after)
     TimeToProto(*flags.finished_after, request.mutable_finished_after());
   if (flags.finished_before)
@@ -127,20 +112,7 @@ void AddList(CLI::App* task, Session* session) {
   CLI::App* list = task->add_subcommand(
       "list", "List tasks: live ones, then finished ones, newest first");
   const auto flags = std::make_shared<ListFlags>();
-  list->add_option("--state", flags->states,
-                   "Only tasks in this state; repeatable")
-      ->type_name("STATE")
-      ->allow_extra_args(false);
-  list->add_option("--queue", flags->queue, "Only tasks of this queue")
-      ->type_name("NAME");
-  list->add_option("--type", flags->type, "Only tasks of this type")
-      ->type_name("TYPE");
-  AddPairs(list, "--header", &flags->headers,
-           "Only tasks with this header; repeatable");
-  AddTime(list, "--created-after", &flags->created_after,
-          "Only tasks that were accepted then or later");
-  AddTime(list, "--created-before", &flags->created_before,
-          "Only tasks that were accepted before");
+  AddTaskFilterOptions(list, "Only", &flags->filter);
   AddTime(list, "--finished-after", &flags->finished_after,
           "Only tasks that ended then or later");
   AddTime(list, "--finished-before", &flags->finished_before,

@@ -1,7 +1,6 @@
 #include "cli/task_control_commands.h"
 
 #include <CLI/CLI.hpp>
-#include <map>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -12,6 +11,7 @@
 #include "cli/option_values.h"
 #include "cli/session.h"
 #include "cli/table.h"
+#include "cli/task_filter_options.h"
 #include "cli/task_text.h"
 #include "client/task_client.h"
 #include "client/task_control.h"
@@ -27,20 +27,9 @@ namespace {
 struct CancelFlags {
   std::vector<std::string> ids;
   std::string reason;
-  std::vector<std::string> states;
-  std::string queue;
-  std::string type;
-  std::map<std::string, std::string> headers;
-  std::optional<absl::Time> created_after;
-  std::optional<absl::Time> created_before;
+  TaskFilterFlags filter;
   bool dry_run = false;
   bool yes = false;
-
-  bool HasFilter() const {
-    return !states.empty() || !queue.empty() || !type.empty() ||
-           !headers.empty() || created_after.has_value() ||
-           created_before.has_value();
-  }
 };
 
 absl::StatusOr<int> CancelByIds(const CancelFlags& flags, Session* session) {
@@ -55,22 +44,6 @@ absl::StatusOr<int> CancelByIds(const CancelFlags& flags, Session* session) {
     });
   }
   return kExitOk;
-}
-
-absl::StatusOr<v1::TaskFilter> FilterOf(const CancelFlags& flags) {
-  v1::TaskFilter filter;
-  for (const std::string& name : flags.states) {
-    APIUM_ASSIGN_OR_RETURN(const v1::TaskState state, StateOption(name));
-    filter.add_states(state);
-  }
-  filter.set_queue(flags.queue);
-  filter.set_type(flags.type);
-  filter.mutable_headers()->insert(flags.headers.begin(), flags.headers.end());
-  if (flags.created_after)
-    TimeToProto(*flags.created_after, filter.mutable_created_after());
-  if (flags.created_before)
-    TimeToProto(*flags.created_before, filter.mutable_created_before());
-  return filter;
 }
 
 void PrintCancels(const v1::CancelTasksResponse& response, bool dry_run,
@@ -89,7 +62,8 @@ void PrintCancels(const v1::CancelTasksResponse& response, bool dry_run,
 }
 
 absl::StatusOr<int> CancelByFilter(const CancelFlags& flags, Session* session) {
-  APIUM_ASSIGN_OR_RETURN(const v1::TaskFilter filter, FilterOf(flags));
+  v1::TaskFilter filter;
+  APIUM_RETURN_IF_ERROR(FillTaskFilter(flags.filter, &filter));
   APIUM_ASSIGN_OR_RETURN(TaskControl * control, session->control());
   if (flags.dry_run || !flags.yes) {
     APIUM_ASSIGN_OR_RETURN(const v1::CancelTasksResponse counted,
@@ -255,14 +229,6 @@ void AddCount(CLI::App* task, Session* session) {
 
 }  // namespace
 
-absl::StatusOr<v1::TaskState> StateOption(const std::string& name) {
-  const std::optional<v1::TaskState> state = StateFromName(name);
-  if (state.has_value()) return *state;
-  return absl::InvalidArgumentError(StrCat("--state: ", QuoteForMessage(name),
-                                           " is no state; the states are ",
-                                           StateNames()));
-}
-
 void AddTaskCancelCommand(CLI::App* task, Session* session) {
   CLI::App* cancel =
       task->add_subcommand("cancel",
@@ -272,21 +238,7 @@ void AddTaskCancelCommand(CLI::App* task, Session* session) {
   cancel->add_option("ids", flags->ids, "Ids of the tasks")->type_name("ID");
   cancel->add_option("--reason", flags->reason, "Kept with the outcome")
       ->type_name("TEXT");
-  cancel
-      ->add_option("--state", flags->states,
-                   "Instead of ids: all tasks in this state; repeatable")
-      ->type_name("STATE")
-      ->allow_extra_args(false);
-  cancel->add_option("--queue", flags->queue, "All tasks of this queue")
-      ->type_name("NAME");
-  cancel->add_option("--type", flags->type, "All tasks of this type")
-      ->type_name("TYPE");
-  AddPairs(cancel, "--header", &flags->headers,
-           "All tasks with this header; repeatable");
-  AddTime(cancel, "--created-after", &flags->created_after,
-          "All tasks that were accepted then or later");
-  AddTime(cancel, "--created-before", &flags->created_before,
-          "All tasks that were accepted before");
+  AddTaskFilterOptions(cancel, "Instead of ids: all", &flags->filter);
   cancel->add_flag("--dry-run", flags->dry_run,
                    "Only count what would be cancelled");
   cancel->add_flag("-y,--yes", flags->yes,
@@ -297,12 +249,12 @@ void AddTaskCancelCommand(CLI::App* task, Session* session) {
       "  apium task cancel 0190b6b5-... --reason 'wrong template'\n"
       "  apium task cancel --queue mail --header customer=7 --dry-run");
   session->SetCommand(cancel, [flags, session]() -> absl::StatusOr<int> {
-    if (flags->HasFilter() == !flags->ids.empty()) {
+    if (flags->filter.any() == !flags->ids.empty()) {
       return absl::InvalidArgumentError(
           "give ids, or else a filter: --queue, --type, --state, --header, "
           "--created-after or --created-before");
     }
-    if (flags->HasFilter()) return CancelByFilter(*flags, session);
+    if (flags->filter.any()) return CancelByFilter(*flags, session);
     if (flags->dry_run) {
       return absl::InvalidArgumentError("--dry-run is for a filter");
     }

@@ -37,6 +37,20 @@ void SetDeadline(absl::Time deadline, grpc::ClientContext* context) {
       absl::ToChronoTime(std::min(deadline, absl::Now() + kTimeoutMax)));
 }
 
+template <typename Request, typename Response>
+struct Call {
+  grpc::ClientContext context;
+  Request request;
+  Response response;
+};
+
+template <typename Request, typename Response>
+std::shared_ptr<Call<Request, Response>> NewCall(absl::Time deadline) {
+  auto call = std::make_shared<Call<Request, Response>>();
+  SetDeadline(deadline, &call->context);
+  return call;
+}
+
 class GrpcResultReader final : public ResultReader {
  public:
   explicit GrpcResultReader(std::shared_ptr<grpc::Channel> channel)
@@ -44,13 +58,7 @@ class GrpcResultReader final : public ResultReader {
 
   void Get(const std::string& namespace_name, const std::string& task_id,
            absl::Time deadline, GetDone done) override {
-    struct Call {
-      grpc::ClientContext context;
-      v1::GetResultRequest request;
-      v1::GetResultResponse response;
-    };
-    auto call = std::make_shared<Call>();
-    SetDeadline(deadline, &call->context);
+    auto call = NewCall<v1::GetResultRequest, v1::GetResultResponse>(deadline);
     call->request.set_namespace_(namespace_name);
     call->request.set_task_id(task_id);
     stub_->async()->GetResult(
@@ -66,13 +74,8 @@ class GrpcResultReader final : public ResultReader {
 
   void List(const v1::ListResultsRequest& request, absl::Time deadline,
             ListDone done) override {
-    struct Call {
-      grpc::ClientContext context;
-      v1::ListResultsRequest request;
-      v1::ListResultsResponse response;
-    };
-    auto call = std::make_shared<Call>();
-    SetDeadline(deadline, &call->context);
+    auto call =
+        NewCall<v1::ListResultsRequest, v1::ListResultsResponse>(deadline);
     call->request = request;
     stub_->async()->ListResults(
         &call->context, &call->request, &call->response,
@@ -87,13 +90,8 @@ class GrpcResultReader final : public ResultReader {
 
   void Forget(const std::string& namespace_name, const std::string& task_id,
               absl::Time deadline, ForgetDone done) override {
-    struct Call {
-      grpc::ClientContext context;
-      v1::ForgetResultRequest request;
-      v1::ForgetResultResponse response;
-    };
-    auto call = std::make_shared<Call>();
-    SetDeadline(deadline, &call->context);
+    auto call =
+        NewCall<v1::ForgetResultRequest, v1::ForgetResultResponse>(deadline);
     call->request.set_namespace_(namespace_name);
     call->request.set_task_id(task_id);
     stub_->async()->ForgetResult(
