@@ -23,12 +23,13 @@ TurnTime TurnClock::Read() {
   const absl::Duration monotonic = clock_->Monotonic();
   const absl::Time wall = clock_->Now();
   const absl::Duration passed = monotonic - monotonic_;
+  const absl::Time before = now_;
   const absl::Time steady =
       now_ + (lead_ > absl::ZeroDuration() ? passed * kPaceWhileAhead : passed);
   monotonic_ = monotonic;
   now_ = std::max(steady, wall);
   lead_ = now_ - wall;
-  const absl::Duration leap = now_ - steady;
+  const absl::Duration leap = now_ - (before + passed);
   return {.now = now_,
           .lead = lead_,
           .leap = leap < kLeapMin ? absl::ZeroDuration() : leap};
