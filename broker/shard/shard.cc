@@ -55,7 +55,7 @@ bool Shard::HasMore() const {
 }
 
 absl::Duration Shard::SleepTime() {
-  const absl::Duration until_due = engine_->NextTurnTime() - clock_.Read().now;
+  const absl::Duration until_due = engine_->NextTurnTime() - clock_.Now();
   return std::clamp(until_due, absl::ZeroDuration(), kSleepMax);
 }
 
@@ -104,7 +104,7 @@ bool Shard::DoTurn() {
 }
 
 absl::Status Shard::ApplyTaken(Turn* turn) {
-  APIUM_RETURN_IF_ERROR(engine_->BeginTurn(clock_.Read()));
+  APIUM_RETURN_IF_ERROR(engine_->BeginTurn(clock_.BeginTurn()));
   const uint64_t confirmed = outbox_confirmed_.load();
   if (confirmed > outbox_applied_) {
     APIUM_RETURN_IF_ERROR(engine_->Apply(OutboxConfirmedCommand{confirmed}));

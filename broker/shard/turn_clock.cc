@@ -1,6 +1,7 @@
 #include "broker/shard/turn_clock.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "common/clock.h"
 
@@ -19,20 +20,29 @@ constexpr absl::Duration kLeapMin = absl::Seconds(1);
 TurnClock::TurnClock(const Clock* clock)
     : clock_(clock), now_(clock->Now()), monotonic_(clock->Monotonic()) {}
 
-TurnTime TurnClock::Read() {
+TurnTime TurnClock::BeginTurn() {
+  Advance();
+  return {.now = now_,
+          .lead = lead_,
+          .leap = std::exchange(leap_, absl::ZeroDuration())};
+}
+
+absl::Time TurnClock::Now() {
+  Advance();
+  return now_;
+}
+
+void TurnClock::Advance() {
   const absl::Duration monotonic = clock_->Monotonic();
   const absl::Time wall = clock_->Now();
   const absl::Duration passed = monotonic - monotonic_;
   const absl::Time before = now_;
-  const absl::Time steady =
-      now_ + (lead_ > absl::ZeroDuration() ? passed * kPaceWhileAhead : passed);
-  monotonic_ = monotonic;
-  now_ = std::max(steady, wall);
+  const bool ahead = lead_ > absl::ZeroDuration();
+  now_ = std::max(wall, before + (ahead ? passed * kPaceWhileAhead : passed));
   lead_ = now_ - wall;
+  monotonic_ = monotonic;
   const absl::Duration leap = now_ - (before + passed);
-  return {.now = now_,
-          .lead = lead_,
-          .leap = leap < kLeapMin ? absl::ZeroDuration() : leap};
+  if (leap >= kLeapMin) leap_ += leap;
 }
 
 }  // namespace apium::broker

@@ -18,12 +18,18 @@ class TurnClock {
   // `clock` outlives this.
   explicit TurnClock(const Clock* clock);
 
-  TurnTime Read();
+  // For a turn that begins now.
+  TurnTime BeginTurn();
+  // What BeginTurn would say of `now`.
+  absl::Time Now();
 
  private:
+  void Advance();
+
   const Clock* const clock_;
   absl::Time now_;
   absl::Duration lead_;
+  absl::Duration leap_;  // since the last turn began
   absl::Duration monotonic_;
 };
 

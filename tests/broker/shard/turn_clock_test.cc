@@ -11,7 +11,7 @@ TEST(TurnClockTest, FollowsTheWallClock) {
   FakeClock clock;
   TurnClock turns(&clock);
   clock.Advance(absl::Seconds(3));
-  const TurnTime time = turns.Read();
+  const TurnTime time = turns.BeginTurn();
   EXPECT_EQ(time.now, clock.Now());
   EXPECT_EQ(time.lead, absl::ZeroDuration());
   EXPECT_EQ(time.leap, absl::ZeroDuration());
@@ -22,17 +22,25 @@ TEST(TurnClockTest, TellsOfALeapOnce) {
   TurnClock turns(&clock);
   clock.Advance(absl::Seconds(3));
   clock.SetNow(clock.Now() + absl::Hours(1));
-  const TurnTime time = turns.Read();
+  const TurnTime time = turns.BeginTurn();
   EXPECT_EQ(time.now, clock.Now());
   EXPECT_EQ(time.leap, absl::Hours(1));
-  EXPECT_EQ(turns.Read().leap, absl::ZeroDuration());
+  EXPECT_EQ(turns.BeginTurn().leap, absl::ZeroDuration());
+}
+
+TEST(TurnClockTest, ALeapIsKeptForTheTurn) {
+  FakeClock clock;
+  TurnClock turns(&clock);
+  clock.SetNow(clock.Now() + absl::Hours(1));
+  EXPECT_EQ(turns.Now(), clock.Now());
+  EXPECT_EQ(turns.BeginTurn().leap, absl::Hours(1));
 }
 
 TEST(TurnClockTest, TakesTheTimeBetweenTwoReadingsForNoLeap) {
   FakeClock clock;
   TurnClock turns(&clock);
   clock.SetNow(clock.Now() + absl::Milliseconds(20));
-  EXPECT_EQ(turns.Read().leap, absl::ZeroDuration());
+  EXPECT_EQ(turns.BeginTurn().leap, absl::ZeroDuration());
 }
 
 TEST(TurnClockTest, GoesOnATenthSlowerUntilTheWallClockHasCaughtUp) {
@@ -40,15 +48,15 @@ TEST(TurnClockTest, GoesOnATenthSlowerUntilTheWallClockHasCaughtUp) {
   TurnClock turns(&clock);
   const absl::Time start = clock.Now();
   clock.SetNow(start - absl::Seconds(10));
-  TurnTime time = turns.Read();
+  TurnTime time = turns.BeginTurn();
   EXPECT_EQ(time.now, start);
   EXPECT_EQ(time.lead, absl::Seconds(10));
   clock.Advance(absl::Seconds(50));
-  time = turns.Read();
+  time = turns.BeginTurn();
   EXPECT_EQ(time.now, start + absl::Seconds(45));
   EXPECT_EQ(time.lead, absl::Seconds(5));
   clock.Advance(absl::Seconds(60));
-  time = turns.Read();
+  time = turns.BeginTurn();
   EXPECT_EQ(time.now, clock.Now());
   EXPECT_EQ(time.lead, absl::ZeroDuration());
   EXPECT_EQ(time.leap, absl::ZeroDuration());
