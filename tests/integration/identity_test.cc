@@ -11,7 +11,7 @@
 
 #include "absl/synchronization/mutex.h"
 #include "client/json_payload.h"
-#include "tests/integration/test_platform.h"
+#include "tests/integration/platform_fixture.h"
 #include "tests/support/status_matchers.h"
 
 namespace apium {
@@ -21,20 +21,8 @@ using ::testing::SizeIs;
 
 constexpr int kSubmitters = 64;
 
-class IdentityTest : public ::testing::Test {
+class IdentityTest : public PlatformFixture {
  protected:
-  TaskClient& tasks() { return platform_.tasks(); }
-
-  std::string Submit(SubmitOptions options) {
-    absl::StatusOr<TaskHandle> handle = tasks().Submit(std::move(options));
-    APIUM_EXPECT_OK(handle);
-    return handle.ok() ? handle->id() : "";
-  }
-  void KillAndStartBroker() {
-    platform_.broker().Kill();
-    platform_.StartBroker();
-  }
-
   struct Answers {
     std::set<std::string> ids;
     int attached = 0;
@@ -64,7 +52,7 @@ class IdentityTest : public ::testing::Test {
         absl::MutexLock lock(&mu);
         EXPECT_TRUE(mu.AwaitWithTimeout(absl::Condition(&answered), kLongTime));
       }
-      KillAndStartBroker();
+      KillBroker();
     }
     for (std::thread& thread : threads) thread.join();
     return answers;
@@ -91,8 +79,6 @@ class IdentityTest : public ::testing::Test {
     APIUM_ASSERT_OK(listed);
     EXPECT_EQ(listed->tasks_size(), 1);
   }
-
-  TestPlatform platform_;
 };
 
 SubmitOptions OncePerHour(const std::string& key) {
@@ -110,7 +96,7 @@ TEST_F(IdentityTest, SixtyFourSubmitsAtOnceAreOneExecution) {
 TEST_F(IdentityTest, SixtyFourSubmitsAreOneExecutionThoughTheBrokerIsKilled) {
   ExpectOneExecution(SubmitAtOnce(OncePerHour("k"), 1), "apium.echo");
   // The window outlives the task and the broker.
-  KillAndStartBroker();
+  KillBroker();
   const auto again = tasks().Submit(OncePerHour("k"));
   APIUM_ASSERT_OK(again);
   EXPECT_TRUE(again->attached());
@@ -126,13 +112,13 @@ TEST_F(IdentityTest, AKilledBrokerKeepsTheLatestBlocked) {
   ASSERT_TRUE(AwaitDescription(&tasks(), running, "STARTED"));
   const std::string replaced = Submit({.type = "apium.noop", .unique = latest});
   EXPECT_EQ(Describe(tasks().Get(replaced)), "BLOCKED");
-  KillAndStartBroker();
+  KillBroker();
   EXPECT_EQ(Describe(tasks().Get(replaced)), "BLOCKED");
   const std::string next = Submit({.type = "apium.noop", .unique = latest});
   const auto outcome = tasks().Get(replaced);
   EXPECT_EQ(Describe(outcome), "CANCELLED");
   EXPECT_EQ(outcome->outcome().failure().type(), "apium.Replaced");
-  KillAndStartBroker();
+  KillBroker();
   EXPECT_EQ(platform_.queues().Get("default")->counts().blocked(), 1u);
   APIUM_EXPECT_OK(tasks().Cancel(running));
   EXPECT_EQ(Describe(tasks().Wait(running, kLongTime)), "CANCELLED");
@@ -151,7 +137,7 @@ TEST_F(IdentityTest, KeysAndRequestsAreKnownToTheNextBroker) {
       Submit({.type = "nobody.runs.it", .unique = {.key = "held"}});
   SubmitOptions request = {.type = "nobody.runs.it", .request_id = "r-1"};
   const std::string requested = Submit(request);
-  KillAndStartBroker();
+  KillBroker();
   EXPECT_EQ(Submit(request), requested);
   request.priority = 1;
   EXPECT_THAT(tasks().Submit(request), HasReason("REQUEST_ID_REUSED"));
@@ -164,7 +150,7 @@ TEST_F(IdentityTest, KeysAndRequestsAreKnownToTheNextBroker) {
   EXPECT_EQ(Describe(tasks().Get(second)), "SCHEDULED");
   // A key is free once its task has ended.
   APIUM_EXPECT_OK(tasks().Cancel(held));
-  KillAndStartBroker();
+  KillBroker();
   EXPECT_EQ(Describe(tasks().Wait(Submit(rejected), kLongTime)), "SUCCEEDED");
 }
 

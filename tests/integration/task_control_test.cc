@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "client/json_payload.h"
-#include "tests/integration/test_platform.h"
+#include "tests/integration/platform_fixture.h"
 #include "tests/support/status_matchers.h"
 
 namespace apium {
@@ -17,24 +17,7 @@ namespace {
 
 using ::testing::ElementsAre;
 
-class TaskControlEndToEndTest : public ::testing::Test {
- protected:
-  TaskControlEndToEndTest() : control_(platform_.tasks().connection()) {}
-
-  TaskClient& tasks() { return platform_.tasks(); }
-  std::string Submit(SubmitOptions options) {
-    absl::StatusOr<TaskHandle> handle = tasks().Submit(std::move(options));
-    APIUM_EXPECT_OK(handle);
-    return handle.ok() ? handle->id() : "";
-  }
-  void KillBroker() {
-    platform_.broker().Kill();
-    platform_.StartBroker();
-  }
-
-  TestPlatform platform_;
-  TaskControl control_;
-};
+using TaskControlEndToEndTest = PlatformFixture;
 
 TEST_F(TaskControlEndToEndTest, CancelsSurviveTheBroker) {
   const std::string running =
@@ -47,10 +30,10 @@ TEST_F(TaskControlEndToEndTest, CancelsSurviveTheBroker) {
   }
   v1::TaskFilter filter;
   (*filter.mutable_headers())["customer"] = "7";
-  const auto matching = control_.CancelMatching(filter, "left us");
+  const auto matching = control().CancelMatching(filter, "left us");
   APIUM_ASSERT_OK(matching);
   EXPECT_EQ(matching->cancelled(), 10u);
-  const auto some = control_.CancelMany({ids[0], ids[10], running, "nobody"});
+  const auto some = control().CancelMany({ids[0], ids[10], running, "nobody"});
   APIUM_ASSERT_OK(some);
   EXPECT_THAT(
       some->results(),
@@ -62,8 +45,9 @@ TEST_F(TaskControlEndToEndTest, CancelsSurviveTheBroker) {
   for (int i = 0; i < 20; ++i) {
     EXPECT_EQ(Describe(tasks().Get(ids[i])), i <= 10 ? "CANCELLED" : "QUEUED");
   }
-  EXPECT_EQ(control_.Cancel(ids[0])->result(), v1::CANCEL_RESULT_ALREADY_ENDED);
-  const auto counts = control_.Count("default");
+  EXPECT_EQ(control().Cancel(ids[0])->result(),
+            v1::CANCEL_RESULT_ALREADY_ENDED);
+  const auto counts = control().Count("default");
   APIUM_ASSERT_OK(counts);
   EXPECT_EQ(counts->queues(0).queued(), 9u);
   EXPECT_EQ(counts->queues(0).cancelled(), 12u);
@@ -83,37 +67,21 @@ TEST_F(TaskControlEndToEndTest, ChangesSurviveTheBroker) {
   changes.set_task_id(waits);
   changes.set_priority(200);
   changes.mutable_expire_after()->set_seconds(3600);
-  APIUM_ASSERT_OK(control_.Update(changes));
+  APIUM_ASSERT_OK(control().Update(changes));
   changes.Clear();
   changes.set_task_id(delayed);
   changes.mutable_delay()->set_seconds(7200);
-  APIUM_ASSERT_OK(control_.Update(changes));
+  APIUM_ASSERT_OK(control().Update(changes));
   KillBroker();
   EXPECT_EQ(tasks().Get(waits)->spec().priority(), 200u);
   EXPECT_TRUE(tasks().Get(waits)->spec().has_expire_time());
   EXPECT_EQ(Describe(tasks().Get(delayed)), "SCHEDULED");
-  EXPECT_EQ(Describe(control_.RunNow(retried)), "QUEUED");
-  EXPECT_EQ(Describe(control_.RunNow(delayed)), "QUEUED");
+  EXPECT_EQ(Describe(control().RunNow(retried)), "QUEUED");
+  EXPECT_EQ(Describe(control().RunNow(delayed)), "QUEUED");
   KillBroker();
   EXPECT_EQ(Describe(tasks().Wait(delayed, kLongTime)), "SUCCEEDED");
   EXPECT_EQ(Describe(tasks().Wait(retried, kLongTime)), "SUCCEEDED#2");
-  EXPECT_THAT(control_.RunNow(delayed), HasReason("TASK_NOT_WAITING"));
-}
-
-TEST_F(TaskControlEndToEndTest, WhatIsForgottenStaysSo) {
-  const std::string id = Submit({.type = "apium.noop"});
-  EXPECT_EQ(Describe(tasks().Wait(id, kLongTime)), "SUCCEEDED");
-  APIUM_ASSERT_OK(control_.Forget(id));
-  EXPECT_THAT(tasks().Get(id), HasReason("TASK_NOT_FOUND"));
-  KillBroker();
-  EXPECT_THAT(tasks().Get(id), HasReason("TASK_NOT_FOUND"));
-  // Without the result service nothing can be forgotten.
-  const std::string other = Submit({.type = "apium.noop"});
-  EXPECT_EQ(Describe(tasks().Wait(other, kLongTime)), "SUCCEEDED");
-  platform_.result_service().Kill();
-  EXPECT_FALSE(control_.Forget(other).ok());
-  platform_.StartResults();
-  APIUM_EXPECT_OK(control_.Forget(other));
+  EXPECT_THAT(control().RunNow(delayed), HasReason("TASK_NOT_WAITING"));
 }
 
 }  // namespace

@@ -24,9 +24,10 @@ std::string NewFolder() {
   return path;
 }
 
-std::shared_ptr<Connection> Connect(const std::string& address) {
+std::shared_ptr<Connection> Connect(const std::string& address,
+                                    absl::Duration deadline = kLongTime) {
   auto connection =
-      Connection::Open({.addresses = {address}, .deadline = kLongTime});
+      Connection::Open({.addresses = {address}, .deadline = deadline});
   APIUM_CHECK(connection.ok()) << connection.status().ToString();
   return *std::move(connection);
 }
@@ -47,6 +48,11 @@ TestPlatform::TestPlatform()
   batches_ = std::make_unique<BatchClient>(broker);
   workers_ = std::make_unique<WorkerAdmin>(broker);
   results_ = std::make_unique<ResultClient>(Connect(results_address_));
+}
+
+std::shared_ptr<Connection> TestPlatform::ConnectToBroker(
+    absl::Duration deadline) const {
+  return Connect(broker_address_, deadline);
 }
 
 void TestPlatform::StartBroker() {

@@ -32,6 +32,8 @@ class TestPlatform {
   TaskClient& tasks() { return *tasks_; }
   // To the broker, for other clients.
   const std::shared_ptr<Connection>& connection() { return connection_; }
+  // A further one, whose calls give up after `deadline`.
+  std::shared_ptr<Connection> ConnectToBroker(absl::Duration deadline) const;
   QueueClient& queues() { return *queues_; }
   BatchClient& batches() { return *batches_; }
   WorkerAdmin& workers() { return *workers_; }
