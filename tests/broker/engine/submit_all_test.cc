@@ -209,6 +209,15 @@ TEST_F(SubmitAllTest, AKeyIsOfOneTaskOfTheCall) {
             "OK a a");
 }
 
+TEST_F(SubmitAllTest, ATaskThatComesTwiceIsAttachedTwice) {
+  h_.Submit("held", {.unique = Key("k")});
+  EXPECT_EQ(
+      SubmitAll({{.id = "a", .unique = Key("k", UniqueConflict::kAttach)},
+                 {.id = "a", .unique = Key("k", UniqueConflict::kAttach)}}),
+      "OK held held");
+  EXPECT_EQ(h_.State("a"), "UNKNOWN");
+}
+
 TEST_F(SubmitAllTest, ARequestThatIsRepeatedIsAnsweredAsTheFirst) {
   const std::vector<Item> items = {{}, {.id = "b"}, {}};
   const std::string first = SubmitAll(items, "r");
