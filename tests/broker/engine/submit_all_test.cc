@@ -194,6 +194,7 @@ TEST_F(SubmitAllTest, EachPolicyActsAsForASubmitAlone) {
   EXPECT_EQ(h_.State("c"), "QUEUED");
   EXPECT_EQ(h_.State("waiting2"), "CANCELLED");
   h_.Restart();
+  h_.Reconnect("w1");
   h_.Succeed("w1", "running");
   EXPECT_EQ(h_.State("b"), "QUEUED");
 }
