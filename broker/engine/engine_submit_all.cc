@@ -62,9 +62,10 @@ absl::StatusOr<std::vector<Engine::Impl::SubmitPlan>> Engine::Impl::PlanAll(
     plan.key = MakeTaskKey(content.namespace_name, content.task_id);
     const auto [first, is_new] = first_of_key.try_emplace(plan.key, i);
     if (!is_new) {
-      // The same again, in this call.
+      // The same again, in this call: answered the same.
       plan.first_create_time =
           plans[first->second].first_create_time.value_or(now_);
+      plan.claim = plans[first->second].claim;
       const TaskContent& other = *command->tasks[first->second].content;
       if (!(other.fingerprint == content.fingerprint))
         reply->status = TaskIdReused(content.task_id);

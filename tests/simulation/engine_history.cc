@@ -1,13 +1,12 @@
 #include "tests/simulation/engine_history.h"
 
 #include <algorithm>
-#include <string_view>
 #include <utility>
 #include <variant>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "broker/storage/key_format.h"
+#include "tests/simulation/engine_history_actors.h"
 #include "tests/support/engine_text.h"
 
 namespace apium::broker {
@@ -16,9 +15,7 @@ namespace {
 constexpr int kWorkers = 3;
 constexpr int kTaskIds = 40;
 constexpr int kSettleTurnsMax = 5000;
-constexpr int kCompletionRoundsMax = 3000;
 
-const char* const kTypes[] = {"job", "mail"};
 const uint8_t kPriorities[] = {1, 100, 100, 200};
 
 // FNV-1a.
@@ -41,74 +38,6 @@ Command CopyForModel(const Command& command) {
 }
 
 }  // namespace
-
-// Whoever called. Pages of lists are kept for ListAllTasks.
-class EngineHistory::Calls final : public ReplySink {
- public:
-  explicit Calls(EngineHistory* history) : history_(history) {}
-
-  void Take(uint64_t /*tag*/, Reply&& reply) override {
-    if (auto* page = std::get_if<TaskPageReply>(&reply.body)) {
-      last_page = std::move(*page);
-    } else if (auto* submit = std::get_if<SubmitReply>(&reply.body)) {
-      if (submit->minted) history_->minted_ids_.push_back(submit->task_id);
-    }
-  }
-
-  TaskPageReply last_page;
-
- private:
-  EngineHistory* const history_;
-};
-
-struct EngineHistory::Worker {
-  std::string name;
-  std::shared_ptr<Stream> stream;  // null: not connected
-  std::string session_id;
-  std::map<uint64_t, LeaseName> held;  // by epoch
-  std::vector<LeaseName> past;         // every lease it ever had
-  std::vector<LeaseName> to_cancel;
-  std::map<uint64_t, uint64_t> appended;  // by epoch: acknowledged chunks
-};
-
-class EngineHistory::Stream final : public WorkerSink {
- public:
-  Stream(EngineHistory* history, Worker* worker)
-      : history_(history), worker_(worker) {}
-
-  void Take(WorkerPush&& push) override {
-    if (worker_->stream.get() != this) return;  // broken: it never arrives
-    if (const auto* delivery = std::get_if<Delivery>(&push.body)) {
-      const LeaseName lease = {.task_id = delivery->content->task_id,
-                               .attempt = delivery->attempt,
-                               .epoch = delivery->epoch};
-      worker_->held[lease.epoch] = lease;
-      worker_->past.push_back(lease);
-    } else if (const auto* ack = std::get_if<OutcomeAcknowledged>(&push.body)) {
-      worker_->held.erase(ack->epoch);
-    } else if (const auto* refused = std::get_if<ReportRefused>(&push.body)) {
-      worker_->held.erase(refused->epoch);
-      ++history_->counts_.refusals;
-    } else if (const auto* opened = std::get_if<SessionOpened>(&push.body)) {
-      worker_->session_id = opened->session_id;
-      for (const uint64_t epoch : opened->lost_epochs) {
-        worker_->held.erase(epoch);
-      }
-    } else if (const auto* cancel = std::get_if<CancelDelivery>(&push.body)) {
-      worker_->to_cancel.push_back(cancel->lease);
-    } else if (const auto* chunks =
-                   std::get_if<ChunksAcknowledged>(&push.body)) {
-      if (chunks->status.ok())
-        worker_->appended[chunks->epoch] = chunks->number;
-    } else if (std::holds_alternative<SessionClosed>(push.body)) {
-      worker_->stream = nullptr;
-    }
-  }
-
- private:
-  EngineHistory* const history_;
-  Worker* const worker_;
-};
 
 EngineOptions EngineHistory::RandomOptions(uint64_t seed) {
   std::mt19937_64 random(seed * 31 + 7);
@@ -184,6 +113,13 @@ std::string EngineHistory::Run() {
   absl::Status recovered = driver_.Recover();
   if (!recovered.ok()) error_ = recovered.ToString();
   if (!failed()) Settle();
+  if (!failed() && Chance(80)) {
+    Add(UpdateQueueCommand{.reply = NewCall(),
+                           .namespace_name = "default",
+                           .queue = "default",
+                           .dead_letter = true});
+    Settle();
+  }
   for (int step = 0; step < options_.steps && !failed(); ++step) Step();
   if (!failed()) Release();
   if (!failed()) Settle();
@@ -209,20 +145,24 @@ void EngineHistory::Step() {
   if (kind < submit_percent_) {
     // Bursts, so that lanes grow beyond their windows.
     const uint64_t burst = Chance(15) ? 1 + Below(8) : 1;
-    if (Chance(12)) {
+    if (Chance(18)) {
       AddSubmitAll();
     } else {
       for (uint64_t i = 0; i < burst; ++i) AddSubmit();
     }
-  } else if (kind < 74) {
+  } else if (kind < 69) {
     AddWorkerCommand();
-  } else if (kind < 79) {
+  } else if (kind < 72) {
     AddRead();
-  } else if (kind < 82) {
+  } else if (kind < 75) {
     AddBatchCommand();
-  } else if (kind < 85) {
+  } else if (kind < 78) {
     AddControl();
-  } else if (kind < 89) {
+  } else if (kind < 86) {
+    AddDeadLetterCommand();
+  } else if (kind < 88) {
+    AddBreakerCommand();
+  } else if (kind < 91) {
     AddQueueCommand();
   } else if (kind < 97) {
     PassTime();
@@ -267,11 +207,14 @@ std::string EngineHistory::RandomQueue() {
   return Chance(80) ? "default" : "extra";
 }
 
+std::string EngineHistory::RandomType() { return Chance(50) ? "job" : "mail"; }
+
 void EngineHistory::AddSubmit() {
   SubmitCommand submit = RandomSubmit();
   submit.reply = NewCall();
   submit.report_outcome = Chance(20);
-  AddIdentity(&submit);
+  submit.request = RandomRequest(1, submit.content->fingerprint.low);
+  AddUnique(&submit);
   Add(std::move(submit));
 }
 
@@ -279,7 +222,7 @@ SubmitCommand EngineHistory::RandomSubmit() {
   auto content = std::make_shared<TaskContent>();
   content->namespace_name = "default";
   if (Chance(85)) content->task_id = absl::StrCat("t", Below(kTaskIds));
-  content->type = kTypes[Below(2)];
+  content->type = RandomType();
   content->queue = RandomQueue();
   content->priority = kPriorities[Below(4)];
   if (Chance(35)) content->batch_id = RandomBatchId();
@@ -377,8 +320,10 @@ void EngineHistory::AddQueueCommand() {
           .reply = NewCall(), .namespace_name = "default", .queue = queue});
       return;
     case 1:
-      Add(CreateQueueCommand{
-          .reply = NewCall(), .namespace_name = "default", .queue = "extra"});
+      Add(CreateQueueCommand{.reply = NewCall(),
+                             .namespace_name = "default",
+                             .queue = "extra",
+                             .settings = {.dead_letter = Chance(70)}});
       return;
     case 2:
       Add(DeleteQueueCommand{
@@ -388,7 +333,8 @@ void EngineHistory::AddQueueCommand() {
       Add(UpdateQueueCommand{.reply = NewCall(),
                              .namespace_name = "default",
                              .queue = queue,
-                             .submit_paused = Chance(20)});
+                             .submit_paused = Chance(20),
+                             .dead_letter = Chance(80)});
       return;
     case 4:
     case 5:
@@ -409,129 +355,6 @@ void EngineHistory::AddQueueCommand() {
       Add(GetQueueCommand{
           .reply = NewCall(), .namespace_name = "default", .queue = queue});
   }
-}
-
-void EngineHistory::AddWorkerCommand() {
-  Worker* worker = workers_[Below(workers_.size())].get();
-  if (worker->stream == nullptr) {
-    Connect(worker);
-    return;
-  }
-  const uint64_t kind = Below(100);
-  if (kind < 6) {
-    Disconnect(worker);
-  } else if (kind < 9) {
-    Connect(worker);  // a second stream, while the first is half open
-  } else if (kind < 40) {
-    Add(WorkerReportCommand{.sink = worker->stream,
-                            .credit = static_cast<uint32_t>(Below(4)),
-                            .draining = Chance(3)});
-  } else if (kind < 92) {
-    AddReport(worker);
-  } else {
-    AddForgedReport(worker);
-  }
-}
-
-void EngineHistory::Connect(Worker* worker) {
-  // It may have been restarted, and may have missed what was sent to it.
-  if (Chance(15)) {
-    worker->session_id.clear();
-    if (Chance(50)) worker->held.clear();
-  }
-  if (Chance(30) && !worker->held.empty()) {
-    worker->held.erase(worker->held.begin());
-  }
-  worker->stream = std::make_shared<Stream>(this, worker);
-  OpenSessionCommand open = {.sink = worker->stream,
-                             .namespace_name = "default",
-                             .worker_id = worker->name,
-                             .session_id = worker->session_id,
-                             .queues = {"default"},
-                             .slots = 4};
-  for (const auto& [epoch, lease] : worker->held) {
-    open.held_leases.push_back(lease);
-  }
-  open.task_types.push_back(kTypes[Below(2)]);
-  if (Chance(70)) open.task_types = {"job", "mail"};
-  if (Chance(30)) open.queues.push_back("extra");
-  Add(std::move(open));
-}
-
-void EngineHistory::Disconnect(Worker* worker) {
-  const std::shared_ptr<Stream> stream = std::exchange(worker->stream, nullptr);
-  Add(SessionDisconnectedCommand{.sink = stream});
-}
-
-ExecutionReport EngineHistory::RandomOutcome(Worker* worker,
-                                             const LeaseName& lease) {
-  using Kind = ExecutionReport::Kind;
-  constexpr Kind kKinds[] = {
-      Kind::kSucceeded, Kind::kSucceeded, Kind::kFailed,
-      Kind::kFailed,    Kind::kReturned,  Kind::kReturned,
-      Kind::kRetry,     Kind::kCrashed,   Kind::kCancelled};
-  ExecutionReport report = {.lease = lease, .kind = kKinds[Below(9)]};
-  if (Chance(30)) report.start_time = driver_.now();
-  if (Chance(20)) report.return_delay = absl::Milliseconds(Below(3000));
-  report.failure = {.type = Chance(10) ? "Final" : "Boom",
-                    .non_retryable = Chance(10)};
-  report.retry_delay = absl::Milliseconds(Below(3000));
-  for (const LeaseName& cancelled : worker->to_cancel) {
-    if (cancelled.epoch == lease.epoch && Chance(60)) {
-      report.kind = Kind::kCancelled;
-    }
-  }
-  return report;
-}
-
-void EngineHistory::AddReport(Worker* worker) {
-  WorkerReportCommand report = {.sink = worker->stream};
-  if (Chance(30)) report.credit = static_cast<uint32_t>(1 + Below(2));
-  for (const auto& [epoch, lease] : worker->held) {
-    if (Chance(30)) report.started.push_back({lease, driver_.now()});
-    AddStream(lease, worker->appended[epoch], &report);
-    if (Chance(50)) report.outcomes.push_back(RandomOutcome(worker, lease));
-    if (Chance(5)) report.outcomes.push_back(RandomOutcome(worker, lease));
-  }
-  Add(std::move(report));
-}
-
-// Of an old lease, or of one that never was.
-void EngineHistory::AddForgedReport(Worker* worker) {
-  if (worker->past.empty()) return;
-  LeaseName lease = worker->past[Below(worker->past.size())];
-  if (options_.epochs_are_not_checked && !worker->held.empty()) {
-    const LeaseName held = worker->held.begin()->second;
-    lease = held;
-    // The model believes what the engine does not: the difference is the same,
-    // and the refusal of an epoch that is far from every other tells that the
-    // report was seen.
-    lease.epoch += 1'000'000;
-    WorkerReportCommand forged = {.sink = worker->stream,
-                                  .outcomes = {{.lease = lease}}};
-    WorkerReportCommand believed = {.sink = worker->stream,
-                                    .outcomes = {{.lease = held}}};
-    believed_epochs_.insert(lease.epoch);
-    Add(std::move(forged), std::move(believed));
-    return;
-  }
-  switch (Below(4)) {
-    case 0:
-      lease.epoch += 1 + Below(3);
-      break;
-    case 1:
-      lease.attempt += 1;
-      break;
-    case 2:
-      lease.task_id = RandomTaskId();
-      break;
-    default:
-      // Somebody else's, or its own of long ago.
-      const Worker& other = *workers_[Below(workers_.size())];
-      if (!other.past.empty()) lease = other.past[Below(other.past.size())];
-  }
-  Add(WorkerReportCommand{.sink = worker->stream,
-                          .outcomes = {RandomOutcome(worker, lease)}});
 }
 
 // --- Time and faults ---
@@ -664,118 +487,6 @@ void EngineHistory::AfterRecovery() {
   for (auto& worker : workers_) worker->stream = nullptr;
   waits_.clear();
   model_.Recover(driver_.now(), driver_.engine());
-}
-
-// --- Checks ---
-
-void EngineHistory::Audit() {
-  const bool was_holding = holding_;
-  for (const std::string& id : model_.TaskIds()) {
-    Add(GetTaskCommand{
-        .reply = NewCall(), .namespace_name = "default", .task_id = id});
-  }
-  for (const char* queue : {"default", "extra"}) {
-    Add(GetQueueCommand{
-        .reply = NewCall(), .namespace_name = "default", .queue = queue});
-  }
-  Add(ListWorkersCommand{.reply = NewCall(), .namespace_name = "default"});
-  AuditBatches();
-  Add(CountTasksCommand{.reply = NewCall(), .namespace_name = "default"});
-  RunTurn();
-  if (!failed() && !was_holding) ListAllTasks();
-}
-
-void EngineHistory::ListAllTasks() {
-  std::vector<std::string> listed;
-  ListTasksCommand list = {.filter = {.namespace_name = "default"},
-                           .page_size = static_cast<uint32_t>(1 + Below(5))};
-  do {
-    list.reply = NewCall();
-    Add(list);
-    RunTurn();
-    if (failed()) return;
-    for (const TaskSnapshot& task : calls_->last_page.tasks) {
-      listed.push_back(task.content->task_id);
-    }
-    list.page_token = calls_->last_page.next_page_token;
-  } while (!list.page_token.empty());
-  std::sort(listed.begin(), listed.end());
-  const std::vector<std::string> live = model_.LiveTaskIds();
-  if (listed != live) {
-    model_.AddViolation(absl::StrCat("listed are {", absl::StrJoin(listed, " "),
-                                     "}, live are {", absl::StrJoin(live, " "),
-                                     "}"));
-  }
-}
-
-void EngineHistory::RunToCompletion() {
-  Log("to completion\n");
-  for (const char* queue : {"default", "extra"}) {
-    Add(UpdateQueueCommand{.reply = NewCall(),
-                           .namespace_name = "default",
-                           .queue = queue,
-                           .paused = false});
-  }
-  Add(CreateQueueCommand{
-      .reply = NewCall(), .namespace_name = "default", .queue = "extra"});
-  Worker willing;
-  willing.name = "willing";
-  willing.stream = std::make_shared<Stream>(this, &willing);
-  Add(OpenSessionCommand{.sink = willing.stream,
-                         .namespace_name = "default",
-                         .worker_id = willing.name,
-                         .task_types = {"job", "mail"},
-                         .queues = {"default", "extra"},
-                         .slots = 4});
-  CloseBatches();
-  Settle();
-  // The other workers say no more: what they hold is lost in time.
-  for (int round = 0; !failed() && model_.live_tasks() > 0; ++round) {
-    if (round == kCompletionRoundsMax) {
-      model_.AddViolation(absl::StrCat(
-          "never finished: ", absl::StrJoin(model_.LiveTaskIds(), " ")));
-      return;
-    }
-    WorkerReportCommand report = {
-        .sink = willing.stream,
-        .credit = round == 0 ? 2u : static_cast<uint32_t>(willing.held.size())};
-    for (const auto& [epoch, lease] : willing.held) {
-      report.outcomes.push_back({.lease = lease});
-    }
-    const bool idle = round > 0 && willing.held.empty();
-    Add(std::move(report));
-    Settle();
-    if (failed() || !idle) continue;
-    driver_.set_now(
-        std::min(driver_.next_turn_time(), driver_.now() + absl::Seconds(5)));
-    Settle();
-  }
-  OutliveChunks();
-}
-
-// Rows of what is over go: ready rows, timers, leases, and outbox rows that are
-// confirmed.
-void EngineHistory::CheckNothingIsLeftOnDisk() {
-  Add(OutboxConfirmedCommand{.position = model_.last_outbox_position()});
-  Settle();
-  const absl::Time never = driver_.now() + absl::Hours(24 * 365 * 100);
-  for (const char kind : {kReadyRow, kTimerRow, kLeaseRow, kOutboxRow,
-                          kBlockedRow, kUniqueRow, kChunkRow, kDetailsRow}) {
-    size_t rows = 0;
-    const absl::Status status =
-        driver_.store().Scan(std::string(1, kind), RowsEnd(kind),
-                             [&](std::string_view key, std::string_view value) {
-                               // Windows go by compaction.
-                               if (!IsDroppableRow(key, value, never, 0))
-                                 ++rows;
-                               return true;
-                             });
-    if (!status.ok()) error_ = status.ToString();
-    if (rows > 0) {
-      model_.AddViolation(absl::StrCat(rows, " rows of kind ",
-                                       std::string(1, kind), " are left"));
-    }
-  }
 }
 
 }  // namespace apium::broker

@@ -28,7 +28,7 @@ struct HistoryOptions {
   bool epochs_are_not_checked = false;
   // Notes every turn for people.
   bool keep_log = false;
-  int steps = 150;
+  int steps = 180;
 };
 
 // One random life of an engine, chosen by a seed alone: clients that repeat
@@ -67,6 +67,7 @@ class EngineHistory {
     size_t lies = 0;  // by the disk or the worker, see HistoryOptions
   };
   const Counts& counts() const { return counts_; }
+  const ReferenceModel::Counts& model_counts() const { return model_.counts(); }
 
  private:
   class Calls;
@@ -83,14 +84,27 @@ class EngineHistory {
   // What may happen next.
   void Step();
   void AddSubmit();
-  // Sometimes: a unique key, an id of the request.
-  void AddIdentity(SubmitCommand* submit);
+  // Sometimes: a unique key.
+  void AddUnique(SubmitCommand* submit);
+  // Sometimes: an id of the request. Some fingerprints come again.
+  std::shared_ptr<const RequestIdentity> RandomRequest(uint64_t kind,
+                                                       uint64_t fingerprint);
   SubmitCommand RandomSubmit();  // without an address
   void AddRead();
   void AddControl();
   TaskFilter RandomFilter();
   void AddQueueCommand();
   void AddWorkerCommand();
+  // engine_history_dead_letters.cc
+  void AddDeadLetterCommand();
+  void AddRedriveOfOne(const std::string& queue);
+  void AddRedriveOfMany(const std::string& queue);
+  std::string RandomLetterId(const std::string& queue);
+  DeadLetterFilter RandomLetterFilter();
+  void AuditDeadLetters();
+  void PurgeDeadLetters();
+  // engine_history_breakers.cc
+  void AddBreakerCommand();
   // engine_history_batches.cc
   void AddBatchCommand();
   void AddSubmitAll();
@@ -119,6 +133,7 @@ class EngineHistory {
   std::shared_ptr<ReplySink> NewSink();
   std::string RandomTaskId();
   std::string RandomQueue();
+  std::string RandomType();
   ExecutionReport RandomOutcome(Worker* worker, const LeaseName& lease);
 
   void RunTurn();  // with what was added
@@ -155,6 +170,7 @@ class EngineHistory {
   std::vector<std::shared_ptr<ReplySink>> waits_;  // each a sink of its own
   uint64_t last_tag_ = 0;
   std::vector<std::string> minted_ids_;
+  std::vector<SubmitAllCommand> sent_;  // atomic submits
   std::vector<absl::Time> moments_;     // ETAs and expiries
   std::set<uint64_t> believed_epochs_;  // see epochs_are_not_checked
   std::string error_;

@@ -12,6 +12,14 @@ namespace {
 
 constexpr int kBatchIds = 8;
 
+// The engine fills in what it is given.
+SubmitAllCommand CopyOf(const SubmitAllCommand& command) {
+  SubmitAllCommand copy = command;
+  for (SubmitCommand& task : copy.tasks)
+    task.content = std::make_shared<TaskContent>(*task.content);
+  return copy;
+}
+
 }  // namespace
 
 std::string EngineHistory::RandomBatchId() {
@@ -79,14 +87,31 @@ void EngineHistory::AddBatchCommand() {
 }
 
 void EngineHistory::AddSubmitAll() {
+  // Now and then, a client that has not heard the answer says it again.
+  if (!sent_.empty() && Chance(30)) {
+    SubmitAllCommand again = CopyOf(sent_[Below(sent_.size())]);
+    again.reply = NewCall();
+    Add(std::move(again));
+    return;
+  }
   SubmitAllCommand all = {.reply = NewCall()};
+  all.request = RandomRequest(2, Below(3));
   const uint64_t tasks = 1 + Below(5);
   // Often for one batch.
   const std::string batch_id = Chance(50) ? RandomBatchId() : "";
   for (uint64_t i = 0; i < tasks; ++i) {
+    // The same task twice, too.
+    if (i > 0 && Chance(8)) {
+      SubmitCommand same = all.tasks[Below(i)];
+      same.content = std::make_shared<TaskContent>(*same.content);
+      all.tasks.push_back(std::move(same));
+      continue;
+    }
     all.tasks.push_back(RandomSubmit());
+    AddUnique(&all.tasks.back());
     if (!batch_id.empty()) all.tasks.back().content->batch_id = batch_id;
   }
+  sent_.push_back(CopyOf(all));
   Add(std::move(all));
 }
 

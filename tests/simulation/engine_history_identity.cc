@@ -8,14 +8,17 @@
 
 namespace apium::broker {
 
-void EngineHistory::AddIdentity(SubmitCommand* submit) {
-  if (Chance(10)) {
-    submit->request = std::make_shared<RequestIdentity>(
-        RequestIdentity{.id = absl::StrCat("r", Below(10)),
-                        .fingerprint = submit->content->fingerprint});
-  }
+std::shared_ptr<const RequestIdentity> EngineHistory::RandomRequest(
+    uint64_t kind, uint64_t fingerprint) {
+  if (!Chance(kind == 1 ? 10 : 40)) return nullptr;
+  return std::make_shared<RequestIdentity>(
+      RequestIdentity{.id = absl::StrCat("r", Below(10)),
+                      .fingerprint = {.high = kind, .low = fingerprint}});
+}
+
+void EngineHistory::AddUnique(SubmitCommand* submit) {
   if (!Chance(unique_percent_)) return;
-  Unique unique = {.key = absl::StrCat("k", Below(3)),
+  Unique unique = {.key = absl::StrCat("k", Below(4)),
                    .scope = static_cast<UniqueScope>(1 + Below(3)),
                    .on_conflict = static_cast<UniqueConflict>(1 + Below(6))};
   if (unique.on_conflict == UniqueConflict::kDebounce)

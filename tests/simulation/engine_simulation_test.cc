@@ -93,6 +93,39 @@ TEST(EngineSimulationSelfTest, HistoriesAreEventful) {
   }
 }
 
+TEST(EngineSimulationSelfTest, HistoriesMeetDeadLettersBreakersAndKeys) {
+  ReferenceModel::Counts total;
+  for (uint64_t seed = 1; seed <= 200; ++seed) {
+    EngineHistory history(seed, {});
+    history.Run();
+    const ReferenceModel::Counts& counts = history.model_counts();
+    total.letters += counts.letters;
+    total.edited += counts.edited;
+    total.redriven += counts.redriven;
+    total.refused += counts.refused;
+    total.letters_purged += counts.letters_purged;
+    total.resumed += counts.resumed;
+    total.opened += counts.opened;
+    total.trials_succeeded += counts.trials_succeeded;
+    total.trials_failed += counts.trials_failed;
+    total.requests_repeated += counts.requests_repeated;
+    total.keys_twice += counts.keys_twice;
+    total.attached += counts.attached;
+  }
+  EXPECT_GT(total.letters, 500u);
+  EXPECT_GT(total.edited, 50u);
+  EXPECT_GT(total.redriven, 100u);
+  EXPECT_GT(total.refused, 10u);
+  EXPECT_GT(total.letters_purged, 100u);
+  EXPECT_GT(total.resumed, 10u);
+  EXPECT_GT(total.opened, 100u);
+  EXPECT_GT(total.trials_succeeded, 20u);
+  EXPECT_GT(total.trials_failed, 20u);
+  EXPECT_GT(total.requests_repeated, 20u);
+  EXPECT_GT(total.keys_twice, 8u);
+  EXPECT_GT(total.attached, 4u);
+}
+
 // The checker bites: a disk that forgets what it acknowledged is found out.
 TEST(EngineSimulationSelfTest, ALyingDiskIsCaught) {
   int lied = 0;

@@ -544,8 +544,10 @@ std::string CommandText(const Command& command) {
           [](const SetAdmissionCommand&) { return std::string("admission"); },
           [](const GetStatsCommand&) { return std::string("get stats"); },
           [](const SubmitAllCommand& all) {
-            std::string text =
-                absl::StrCat("submit all, tag=", all.reply.tag, ":");
+            std::string text = absl::StrCat(
+                "submit all, tag=", all.reply.tag,
+                all.request == nullptr ? "" : " request=",
+                all.request == nullptr ? "" : all.request->id, ":");
             for (const SubmitCommand& submit : all.tasks)
               absl::StrAppend(&text, " {", SubmitText(submit), "}");
             return text;

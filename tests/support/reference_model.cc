@@ -17,7 +17,6 @@ int64_t CeilMillis(absl::Time time) {
   return absl::FromUnixMillis(millis) < time ? millis + 1 : millis;
 }
 
-const char kLeaseLost[] = "FAILED_PRECONDITION/LEASE_LOST";
 const char kQueueNotFound[] = "NOT_FOUND/QUEUE_NOT_FOUND";
 
 }  // namespace
@@ -32,21 +31,20 @@ void ReferenceModel::Turn(absl::Time now, const std::vector<Command>& commands,
   record_ = TurnRecord();
   Sort(effects);
   ReadBatchRows(effects);
+  ReadLetterRows(effects);
   LearnIds(commands);
   RunTimers();
   LoseSessions();
   EndWaits();
+  HalfOpenBreakers();
   EndForgets();
   TakePurges();
   TakeJobCancels();
   AnswerJobs();
+  TakeLetterJobs();
+  StepRedrives();
   for (const Command& command : commands) {
-    std::visit(
-        [this](const auto& body) {
-          // What the model does not know, no history asks for.
-          if constexpr (requires { Apply(body); }) Apply(body);
-        },
-        command);
+    std::visit([this](const auto& body) { Apply(body); }, command);
   }
   SettleBatches();
   TakeJobCancels();
@@ -55,11 +53,15 @@ void ReferenceModel::Turn(absl::Time now, const std::vector<Command>& commands,
   // What the engine concludes from late expiries comes after its dispatch.
   SettleBatches();
   CompareBatches();
+  CompareLetters();
   CompareOutcomes(effects);
   ComparePushes();
   CompareReplies();
   CheckWatchers();
-  if (settled) CheckNothingIsHeldBack();
+  if (!settled) return;
+  CheckNothingIsHeldBack();
+  CheckRedrives();
+  CheckBreakers();
 }
 
 void ReferenceModel::Recover(absl::Time now, const Engine& engine) {
@@ -72,6 +74,10 @@ void ReferenceModel::Recover(absl::Time now, const Engine& engine) {
   purged_.clear();
   cancel_jobs_.clear();
   forgets_.clear();
+  letter_jobs_.clear();
+  for (auto& [queue, redriving] : redrives_) redriving.recovered = true;
+  // What the breakers counted is forgotten, their state is not.
+  for (auto& [type, breaker] : breakers_) breaker.attempts.clear();
   for (auto& [id, task] : tasks_) {
     task.purge = 0;
     task.may_be_purged = false;
@@ -401,240 +407,6 @@ void ReferenceModel::Apply(const CancelTaskCommand& command) {
 void ReferenceModel::Apply(const OutboxConfirmedCommand& command) {
   confirmed_ = std::max(confirmed_, std::min(command.position, last_position_));
   EndForgets();
-}
-
-// --- Workers ---
-
-uint64_t ReferenceModel::SessionOf(const WorkerSink* sink) const {
-  for (const auto& [number, session] : sessions_) {
-    if (session.sink == sink) return number;
-  }
-  return 0;
-}
-
-void ReferenceModel::Apply(const OpenSessionCommand& command) {
-  const WorkerSink* sink = command.sink.get();
-  for (const std::string& queue : command.queues) {
-    if (options_.create_queues_on_use) queues_[queue];
-    if (queues_.count(queue) > 0) continue;
-    ExpectPush(sink, absl::StrCat("closed ", kQueueNotFound));
-    return;
-  }
-  uint64_t resumed = 0;
-  std::vector<uint64_t> restarted;
-  for (const auto& [number, session] : sessions_) {
-    if (session.worker_id != command.worker_id) continue;
-    if (!command.session_id.empty() &&
-        session.session_id == command.session_id) {
-      resumed = number;
-    } else if (session.sink == nullptr) {
-      restarted.push_back(number);
-    }
-  }
-  for (const uint64_t number : restarted) CloseSession(number, "");
-  std::vector<uint64_t> lost_epochs;
-  std::set<uint64_t> held;
-  for (const LeaseName& lease : command.held_leases) {
-    const bool still_held =
-        resumed != 0 && sessions_[resumed].leases.count(lease.epoch) > 0 &&
-        sessions_[resumed].leases[lease.epoch] == lease.task_id &&
-        tasks_[lease.task_id].attempt == lease.attempt;
-    if (still_held) {
-      held.insert(lease.epoch);
-    } else {
-      lost_epochs.push_back(lease.epoch);
-    }
-  }
-  if (resumed != 0) {
-    Session& session = sessions_[resumed];
-    if (session.sink != nullptr) {
-      ExpectPush(session.sink, "closed FAILED_PRECONDITION/SESSION_REPLACED");
-    }
-    const std::map<uint64_t, std::string> leases = session.leases;
-    for (const auto& [epoch, id] : leases) {
-      if (held.count(epoch) > 0) continue;
-      ReturnTask(id, std::nullopt, tasks_[id].state == TaskState::kStarted);
-    }
-  }
-  const uint64_t number = resumed != 0 ? resumed : ++last_session_;
-  Session& session = sessions_[number];
-  session.worker_id = command.worker_id;
-  session.sink = sink;
-  session.credit = 0;
-  session.draining = false;
-  session.types.clear();
-  session.types.insert(command.task_types.begin(), command.task_types.end());
-  session.queues = command.queues;
-  session.last_seen = now_;
-  ExpectPush(sink, absl::StrCat(resumed != 0 ? "resumed" : "opened",
-                                " lost=", absl::StrJoin(lost_epochs, ",")));
-  for (const auto& [epoch, id] : session.leases) {
-    if (tasks_[id].cancel_requested) {
-      ExpectPush(sink, absl::StrCat("cancel ", epoch));
-    }
-  }
-}
-
-void ReferenceModel::CloseSession(uint64_t number, const std::string& reason) {
-  Session& session = sessions_[number];
-  if (session.sink != nullptr) {
-    ExpectPush(session.sink, absl::StrCat("closed ", reason));
-  }
-  const std::map<uint64_t, std::string> leases = session.leases;
-  for (const auto& [epoch, id] : leases) CrashAttempt(id);
-  sessions_.erase(number);
-}
-
-void ReferenceModel::Apply(const SessionDisconnectedCommand& command) {
-  const uint64_t number = SessionOf(command.sink.get());
-  if (number == 0) return;
-  Session& session = sessions_[number];
-  session.sink = nullptr;
-  session.credit = 0;
-  session.last_seen = now_;
-}
-
-ReferenceModel::Task* ReferenceModel::LeasedTask(uint64_t session_number,
-                                                 const LeaseName& lease) {
-  const Session& session = sessions_[session_number];
-  const auto held = session.leases.find(lease.epoch);
-  if (held != session.leases.end() && held->second == lease.task_id) {
-    Task& task = tasks_[lease.task_id];
-    if (task.attempt == lease.attempt) return &task;
-  }
-  ExpectPush(session.sink,
-             absl::StrCat("refused ", lease.epoch, " ", kLeaseLost));
-  return nullptr;
-}
-
-void ReferenceModel::Apply(const WorkerReportCommand& command) {
-  const uint64_t number = SessionOf(command.sink.get());
-  if (number == 0) return;
-  Session& session = sessions_[number];
-  session.last_seen = now_;
-  for (const StartedReport& report : command.started) {
-    if (Task* task = LeasedTask(number, report.lease)) {
-      task->state = TaskState::kStarted;
-    }
-  }
-  for (const ProgressReport& report : command.progress) {
-    if (Task* task = LeasedTask(number, report.lease))
-      ApplyProgress(task, report);
-  }
-  session.draining = session.draining || command.draining;
-  ApplyChunks(number, command.chunks);
-  for (const ExecutionReport& report : command.outcomes) {
-    ApplyOutcome(number, report);
-  }
-  if (session.draining) {
-    session.credit = 0;
-  } else if (session.credit + session.leases.size() + command.credit >
-             options_.max_credit) {
-    const std::map<uint64_t, std::string> leases = session.leases;
-    for (const auto& [epoch, id] : leases) ReturnTask(id, std::nullopt, true);
-    CloseSession(number, "INVALID_ARGUMENT/CREDIT_EXCEEDED");
-  } else {
-    session.credit += command.credit;
-  }
-}
-
-std::string ReferenceModel::WorkersText() const {
-  std::vector<std::string> workers;
-  for (const auto& [number, session] : sessions_) {
-    workers.push_back(absl::StrCat(
-        session.worker_id, session.sink != nullptr ? " connected" : " detached",
-        session.draining ? " draining" : "", " credit=", session.credit,
-        " leases=", session.leases.size()));
-  }
-  std::sort(workers.begin(), workers.end());
-  return absl::StrJoin(workers, "; ");
-}
-
-void ReferenceModel::Apply(const ListWorkersCommand& command) {
-  ExpectReply(command.reply.tag, WorkersText());
-}
-
-// --- Queues ---
-
-std::string ReferenceModel::QueueText(const std::string& queue) const {
-  uint64_t ready = 0;
-  uint64_t scheduled = 0;
-  uint64_t leased = 0;
-  uint64_t blocked = 0;
-  for (const auto& [id, task] : tasks_) {
-    if (task.content->queue != queue || !task.live()) continue;
-    if (task.leased()) {
-      ++leased;
-    } else if (task.state == TaskState::kBlocked) {
-      ++blocked;
-    } else if (task.state == TaskState::kScheduled) {
-      ++scheduled;
-    } else {
-      ++ready;
-    }
-  }
-  return absl::StrCat("ready=", ready, " scheduled=", scheduled,
-                      " leased=", leased,
-                      blocked > 0 ? absl::StrCat(" blocked=", blocked) : "");
-}
-
-void ReferenceModel::Apply(const CreateQueueCommand& command) {
-  if (queues_.count(command.queue) > 0) {
-    ExpectReply(command.reply.tag, "ALREADY_EXISTS/QUEUE_EXISTS");
-    return;
-  }
-  queues_[command.queue] = {.paused = command.settings.paused,
-                            .submit_paused = command.settings.submit_paused};
-  ExpectReply(command.reply.tag, QueueText(command.queue));
-}
-
-void ReferenceModel::Apply(const UpdateQueueCommand& command) {
-  const auto queue = queues_.find(command.queue);
-  if (queue == queues_.end()) {
-    ExpectReply(command.reply.tag, kQueueNotFound);
-    return;
-  }
-  Queue& settings = queue->second;
-  settings.paused = command.paused.value_or(settings.paused);
-  settings.submit_paused =
-      command.submit_paused.value_or(settings.submit_paused);
-  ExpectReply(command.reply.tag, QueueText(command.queue));
-}
-
-void ReferenceModel::Apply(const GetQueueCommand& command) {
-  ExpectReply(command.reply.tag, queues_.count(command.queue) > 0
-                                     ? QueueText(command.queue)
-                                     : kQueueNotFound);
-}
-
-void ReferenceModel::Apply(const DeleteQueueCommand& command) {
-  if (queues_.count(command.queue) == 0) {
-    ExpectReply(command.reply.tag, kQueueNotFound);
-  } else if (QueueText(command.queue) != "ready=0 scheduled=0 leased=0") {
-    ExpectReply(command.reply.tag, "FAILED_PRECONDITION/QUEUE_NOT_EMPTY");
-  } else {
-    queues_.erase(command.queue);
-    ends_.erase(command.queue);
-    ExpectReply(command.reply.tag, "OK");
-  }
-}
-
-void ReferenceModel::Apply(const PurgeQueueCommand& command) {
-  if (queues_.count(command.queue) == 0) {
-    ExpectReply(command.reply.tag, kQueueNotFound);
-    return;
-  }
-  purges_.push_back({.number = ++last_purge_,
-                     .tag = command.reply.tag,
-                     .queue = command.queue});
-  for (auto& [id, task] : tasks_) {
-    if (!task.live() || task.content->queue != command.queue) continue;
-    if (task.leased()) {
-      task.may_be_purged = true;
-    } else {
-      task.purge = last_purge_;
-    }
-  }
 }
 
 }  // namespace apium::broker

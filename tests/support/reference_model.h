@@ -16,6 +16,7 @@
 #include "broker/engine/effects.h"
 #include "broker/engine/engine.h"
 #include "broker/storage/batch_codec.h"
+#include "broker/storage/dead_letter_codec.h"
 
 namespace apium::broker {
 
@@ -55,6 +56,24 @@ class ReferenceModel {
   std::vector<std::string> IncompleteBatchIds() const;
   // Tasks that known batches have submitted.
   size_t submitted_callbacks() const;
+  std::vector<std::string> DeadLetterIds(const std::string& queue) const;
+  bool has_running_redrives() const;
+  // What happened so far, for a test of the histories.
+  struct Counts {
+    size_t letters = 0;   // kept
+    size_t edited = 0;    // submitted again one at a time
+    size_t redriven = 0;  // by redrives
+    size_t refused = 0;
+    size_t letters_purged = 0;
+    size_t resumed = 0;  // by redrives, in turns after a restart
+    size_t opened = 0;   // breakers
+    size_t trials_succeeded = 0;
+    size_t trials_failed = 0;
+    size_t requests_repeated = 0;  // atomic submits
+    size_t keys_twice = 0;
+    size_t attached = 0;  // by atomic submits
+  };
+  const Counts& counts() const { return counts_; }
 
  private:
   struct Chunk {
@@ -123,6 +142,7 @@ class ReferenceModel {
   struct Queue {
     bool paused = false;
     bool submit_paused = false;
+    bool dead_letter = false;
   };
   struct UniqueKey {
     std::string holder;  // task id
@@ -130,11 +150,15 @@ class ReferenceModel {
     std::string next;        // BLOCKED task; empty: none
     int64_t window_end = 0;  // milliseconds; 0: until it is released
   };
-  struct Request {
-    Fingerprint fingerprint;
+  // What was said of one task.
+  struct Answer {
     std::string task_id;
     absl::Time create_time;
     bool attached = false;
+  };
+  struct Request {
+    Fingerprint fingerprint;
+    std::vector<Answer> answers;
     int64_t keep_until = 0;  // milliseconds
   };
   struct Purge {
@@ -155,6 +179,40 @@ class ReferenceModel {
     uint64_t cancelled = 0;
     uint64_t requested = 0;
   };
+  struct Letter {
+    uint64_t number = 0;  // grows with the time of the end
+    std::shared_ptr<const TaskContent> content;
+    std::string failure_type;
+    absl::Time dead_time;
+    std::string text;  // all of it, see LetterText
+  };
+  // The latest redrive of a queue.
+  struct Redriving {
+    Redrive shown;
+    uint64_t last_number = 0;  // letters that came later are not meant
+    bool recovered = false;    // it began before the last restart
+    std::string cursor;        // letters up to this id were looked at
+    absl::Time free_at;        // the rate allows none before
+  };
+  // A purge or a dry run of dead letters.
+  struct LetterJob {
+    uint64_t tag = 0;
+    std::string queue;
+    bool purge = false;
+    uint64_t last_number = 0;
+    Redrive shown;  // of a dry run
+  };
+  struct Breaker {
+    BreakerSettings settings;
+    BreakerState state = BreakerState::kClosed;
+    absl::Time open_time = absl::InfinitePast();
+    uint64_t trial = 0;  // epoch; 0: none
+    struct Attempt {
+      absl::Time end;
+      bool failed = false;
+    };
+    std::vector<Attempt> attempts;  // those that count
+  };
   // Waits until the result service has confirmed `position`.
   struct Forget {
     uint64_t tag = 0;
@@ -174,7 +232,14 @@ class ReferenceModel {
     std::set<const Outcome*> kept;
     std::set<std::string> changed_batches;
     std::map<std::string, StoredBatch> written_batches;
+    // New tasks that say that they were made from a dead letter, by id.
+    std::map<std::string, std::shared_ptr<const TaskContent>> redriven_tasks;
+    std::map<std::string, StoredRedrive> written_redrives;  // by queue
+    std::set<std::string> deleted_redrives;                 // queues
+    std::map<std::string, uint64_t> letter_counts;          // by queue
+    bool letters_changed = false;
   };
+  using Letters = std::map<std::string, Letter>;  // by task id
 
   // reference_model.cc: the rules.
   void RunTimers();
@@ -205,6 +270,19 @@ class ReferenceModel {
   void Apply(const CloseBatchCommand& command);
   void Apply(const GetBatchCommand& command);
   void Apply(const ListBatchesCommand& command);
+  void Apply(const FollowTaskCommand& command);
+  void Apply(const ListDeadLettersCommand& command);
+  void Apply(const GetDeadLetterCommand& command);
+  void Apply(const RedriveDeadLetterCommand& command);
+  void Apply(const DiscardDeadLetterCommand& command);
+  void Apply(const PurgeDeadLettersCommand& command);
+  void Apply(const StartRedriveCommand& command);
+  void Apply(const GetRedriveCommand& command);
+  void Apply(const CancelRedriveCommand& command);
+  void Apply(const SetBreakerCommand& command);
+  void Apply(const GetBreakerCommand& command);
+  void Apply(const ListBreakersCommand& command);
+  void Apply(const ResetBreakerCommand& command);
   // Not modelled; their answers are not looked at.
   void Apply(const ListTasksCommand&) {}
   void Apply(const ListQueuesCommand&) {}
@@ -240,6 +318,8 @@ class ReferenceModel {
   void ExpectPush(const WorkerSink* sink, std::string text);
   std::string TaskText(const Task& task) const;
   std::string QueueText(const std::string& queue) const;
+  // With its settings.
+  std::string QueueAnswer(const std::string& queue) const;
   std::string WorkersText() const;
 
   // reference_model_attempts.cc: how attempts end.
@@ -253,6 +333,8 @@ class ReferenceModel {
   void WaitAgain(const std::string& id, absl::Duration delay);
   // It expired, or its total time is used up.
   void EndLate(const std::string& id);
+  // It has no attempts left: FAILED, or a dead letter.
+  void Exhaust(const std::string& id, const std::string& failure_type);
   static void AddEvent(Task* task, char kind);
   static bool Keeps(const TaskContent& content, TaskState state);
   static absl::Time AttemptsEnd(const Task& task);
@@ -281,6 +363,12 @@ class ReferenceModel {
   // reference_model_identity.cc: unique keys and requests.
   // Whether it was; then the answer is expected.
   bool IsRepeatedRequest(const SubmitCommand& command);
+  bool IsRepeatedRequest(const SubmitAllCommand& command);
+  // Null: nothing is remembered.
+  const Request* FindRequest(const RequestIdentity& request) const;
+  void RememberRequest(const RequestIdentity& request,
+                       std::vector<Answer> answers);
+  static std::string AnswerText(const Answer& answer);
   // The submit is answered OK.
   void ExpectAccepted(const SubmitCommand& command, const std::string& id,
                       absl::Time create_time, bool attached);
@@ -302,8 +390,65 @@ class ReferenceModel {
   bool WasSweptWhileBlocked(const std::string& id);
   // Whether this turn purged the task when the end of another unblocked it.
   bool WasPurgedByRelease(const std::string& id);
+
+  // reference_model_batches.cc: atomic submits.
+  struct Plan {
+    std::string id;  // empty: minted when it is accepted
+    std::optional<absl::Time> known_since;
+    Claim claim = Claim::kTake;
+    std::optional<Answer> attached;
+    std::optional<size_t> same_as;  // task of the call
+  };
+  // Why the task is refused; empty: it is not.
+  std::string PlanSubmit(const TaskContent& content, Plan* plan);
+  // Empty: the call is refused, and the answer expected.
+  std::vector<Plan> PlanAll(const SubmitAllCommand& command);
+
+  // reference_model_dead_letters.cc
+  void KeepLetter(const std::string& id, const std::string& failure_type);
+  void DropLetter(const std::string& queue, const std::string& id);
+  // Null: there is none.
+  const Letter* FindLetter(const std::string& queue,
+                           const std::string& id) const;
+  size_t LettersOf(const std::string& queue) const;
+  bool Matches(const DeadLetterFilter& filter, const Letter& letter) const;
+  // What a redrive submits.
+  std::shared_ptr<TaskContent> ContentToRedrive(const std::string& id,
+                                                const Letter& letter) const;
+  // The task that was made from the letter is as it must be, and is taken over.
+  void TakeRedriven(const std::string& new_id,
+                    const std::shared_ptr<TaskContent>& content);
+  void TakeLetterJobs();
+  void StepRedrives();
+  void StepRedrive(const std::string& queue, Redriving* redriving,
+                   std::optional<uint64_t>* place);
+  // A new task that was made of the letter in this turn, by a redrive; empty:
+  // there is none.
+  std::string RedrivenFrom(const std::string& id,
+                           const TaskContent& content) const;
+  // Whether one of the redrive is behind its cursor.
+  bool HasMore(const std::string& queue, const Redriving& redriving,
+               const std::string& cursor) const;
+  void CheckRedrives();
+  // The answer that tells of the queue's redrive.
+  void ExpectRedrive(uint64_t tag, const std::string& queue);
+  void ReadLetterRows(const Effects& effects);
+  void ReadRow(const std::string& key, const std::string* value);
+  void CompareLetters();
+
+  // reference_model_breakers.cc
+  void NoteAttemptEnd(const Task& task, bool failed);
+  void Open(Breaker* breaker);
+  void Close(Breaker* breaker);
+  void HalfOpenBreakers();
+  // No task of the type may be dispatched now.
+  bool IsHeldBack(const std::string& type) const;
+  void NoteDelivery(const Task& task);
+  BreakerInfo InfoOf(const std::string& type, const Breaker& breaker) const;
+  void ExpectBreaker(uint64_t tag, const std::string& type);
+  void CheckBreakers();
+
   // reference_model_chunks.cc: what running tasks say of themselves.
-  void Apply(const FollowTaskCommand& command);
   static void ApplyProgress(Task* task, const ProgressReport& report);
   void ApplyChunks(uint64_t session_number,
                    const std::vector<ChunkReport>& reports);
@@ -357,7 +502,16 @@ class ReferenceModel {
   std::map<std::string, uint64_t> purged_;  // by queue, not told yet
   std::vector<CancelJob> cancel_jobs_;
   std::vector<Forget> forgets_;
-  std::map<std::string, EndCounts> ends_;       // by queue
+  std::map<std::string, EndCounts> ends_;      // by queue
+  std::map<std::string, Letters> letters_;     // by queue
+  uint64_t last_letter_ = 0;                   // number
+  std::map<std::string, Redriving> redrives_;  // by queue
+  std::vector<LetterJob> letter_jobs_;         // in the order of their calls
+  std::map<std::string, Breaker> breakers_;    // by type
+  // What is on disk: names of queues by their number, and their letters.
+  std::map<uint32_t, std::string> queue_names_;
+  std::map<std::string, std::map<std::string, std::string>> letter_rows_;
+  Counts counts_;
   std::map<uint64_t, std::string> minted_ids_;  // by tag, of this turn
   TurnRecord record_;
   std::vector<std::string> violations_;
@@ -376,6 +530,11 @@ std::string ModelPushText(const WorkerPush& push);
 std::string ModelEventsText(const TaskHistory& history);
 // What the model says of an outcome.
 std::string ModelOutcomeText(const Outcome& outcome);
+// All that is kept of a task that died.
+std::string LetterText(const TaskContent& content, const Outcome& outcome,
+                       const std::string& events);
+std::string ModelRedriveText(const Redrive& redrive);
+std::string ModelBreakerText(const BreakerInfo& breaker);
 
 }  // namespace apium::broker
 

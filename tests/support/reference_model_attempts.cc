@@ -60,8 +60,18 @@ void ReferenceModel::EndLate(const std::string& id) {
   if (tasks_[id].content->expire_time <= now_) {
     Finish(id, TaskState::kExpired, "");
   } else {
-    Finish(id, TaskState::kFailed, "apium.TotalTimeLimit");
+    Exhaust(id, "apium.TotalTimeLimit");
   }
+}
+
+void ReferenceModel::Exhaust(const std::string& id,
+                             const std::string& failure_type) {
+  if (!queues_[tasks_[id].content->queue].dead_letter) {
+    Finish(id, TaskState::kFailed, failure_type);
+    return;
+  }
+  Finish(id, TaskState::kDeadLettered, failure_type);
+  KeepLetter(id, failure_type);
 }
 
 void ReferenceModel::ApplyOutcome(uint64_t session_number,
@@ -73,6 +83,7 @@ void ReferenceModel::ApplyOutcome(uint64_t session_number,
   ExpectPush(session.sink, absl::StrCat("ack ", report.lease.epoch));
   switch (report.kind) {
     case ExecutionReport::Kind::kSucceeded:
+      NoteAttemptEnd(*task, /*failed=*/false);
       Finish(id, TaskState::kSucceeded, "");
       return;
     case ExecutionReport::Kind::kFailed:
@@ -108,6 +119,7 @@ void ReferenceModel::FailAttempt(const std::string& id, const Failure& failure,
   Task& task = tasks_[id];
   const RetryPolicy& policy = task.content->retry_policy;
   ++task.failures;
+  NoteAttemptEnd(task, /*failed=*/true);
   task.suspect = false;
   const absl::Duration delay =
       asked_delay.value_or(Backoff(policy, task.failures));
@@ -119,7 +131,7 @@ void ReferenceModel::FailAttempt(const std::string& id, const Failure& failure,
   if (task.cancel_requested) {
     Finish(id, TaskState::kCancelled, failure.type);
   } else if (final) {
-    Finish(id, TaskState::kFailed, failure.type);
+    Exhaust(id, failure.type);
   } else if (task.content->expire_time <= now_) {
     Finish(id, TaskState::kExpired, "");
   } else {
@@ -136,12 +148,13 @@ void ReferenceModel::FailAttempt(const std::string& id, const Failure& failure,
 void ReferenceModel::CrashAttempt(const std::string& id) {
   Task& task = tasks_[id];
   ++task.crashes;
+  NoteAttemptEnd(task, /*failed=*/true);
   task.suspect = true;
   AddEvent(&task, 'c');
   const bool last = AtMostOnce(*task.content) ||
                     task.crashes >= task.content->retry_policy.max_crashes;
   if (last && !task.cancel_requested) {
-    Finish(id, TaskState::kFailed, "apium.WorkerLost");
+    Exhaust(id, "apium.WorkerLost");
   } else {
     WaitAgain(id, absl::ZeroDuration());
   }
@@ -154,10 +167,10 @@ void ReferenceModel::ReturnTask(const std::string& id,
   ++task.returns;
   AddEvent(&task, 'b');
   if (!task.cancel_requested && AtMostOnce(*task.content) && may_have_run) {
-    Finish(id, TaskState::kFailed, "apium.AtMostOnce");
+    Exhaust(id, "apium.AtMostOnce");
   } else if (!task.cancel_requested &&
              task.returns >= task.content->retry_policy.max_returns) {
-    Finish(id, TaskState::kFailed, "apium.TooManyReturns");
+    Exhaust(id, "apium.TooManyReturns");
   } else {
     WaitAgain(id, delay.value_or(ReturnDelay(task.returns)));
   }
@@ -198,6 +211,7 @@ bool ReferenceModel::HoldsSuspect(const Session& session) const {
 
 // A session with credit may be left without what it could run for one reason
 // only: it holds a suspect, or it is the one that runs empty for a suspect.
+// (What a breaker holds back, no session serves.)
 void ReferenceModel::CheckNothingIsHeldBack() {
   size_t reserved = 0;
   for (const auto& [number, session] : sessions_) {
@@ -228,6 +242,8 @@ void ReferenceModel::CheckNothingIsHeldBack() {
   }
   if (!purges_.empty()) AddViolation("a purge is not answered");
   if (!cancel_jobs_.empty()) AddViolation("a cancel by filter is not answered");
+  if (!letter_jobs_.empty())
+    AddViolation("a purge or a dry run of dead letters is not answered");
 }
 
 }  // namespace apium::broker

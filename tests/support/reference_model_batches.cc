@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -12,6 +13,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "broker/storage/key_format.h"
 #include "tests/support/engine_text.h"
 #include "tests/support/reference_model.h"
@@ -115,6 +117,7 @@ void ReferenceModel::SubmitCallback(const std::string& batch_id, Batch* batch,
   const BatchCallback& callback = (*batch->callbacks)[event];
   auto content = std::make_shared<TaskContent>(*callback.content);
   if (queues_.count(content->queue) == 0) content->queue = "default";
+  content->headers.emplace_back("apium-batch-id", batch_id);
   const SubmitCommand submit = {.content = content,
                                 .delay = callback.delay,
                                 .expire_after = callback.expire_after};
@@ -135,49 +138,101 @@ std::string ReferenceModel::SubmitRefusal(const TaskContent& content) {
   return JoinRefusal(content);
 }
 
+std::string ReferenceModel::PlanSubmit(const TaskContent& content, Plan* plan) {
+  const Task* known = plan->id.empty() ? nullptr : Find(plan->id);
+  if (known != nullptr) {
+    plan->known_since = known->content->create_time;
+    return known->content->fingerprint == content.fingerprint
+               ? ""
+               : "ALREADY_EXISTS/TASK_ID_REUSED";
+  }
+  std::string refusal = SubmitRefusal(content);
+  if (!refusal.empty() || content.unique == nullptr) return refusal;
+  plan->claim = ClaimOf(content);
+  if (plan->claim == Claim::kRefuse) return "ALREADY_EXISTS/UNIQUE_KEY_HELD";
+  if (plan->claim == Claim::kAttach) {
+    const UniqueKey& held = *HeldKey(content.unique->key);
+    plan->attached = {.task_id = held.holder,
+                      .create_time = held.holder_create_time,
+                      .attached = true};
+  }
+  return "";
+}
+
+std::vector<ReferenceModel::Plan> ReferenceModel::PlanAll(
+    const SubmitAllCommand& command) {
+  std::map<std::string, size_t> first_of_id;
+  std::set<std::string> keys;
+  std::vector<Plan> plans;
+  for (size_t i = 0; i < command.tasks.size(); ++i) {
+    const TaskContent& content = *command.tasks[i].content;
+    Plan plan = {.id = content.task_id};
+    std::string refusal;
+    if (!plan.id.empty() && first_of_id.count(plan.id) > 0) {
+      plan.same_as = first_of_id[plan.id];
+      const TaskContent& first = *command.tasks[*plan.same_as].content;
+      if (!(first.fingerprint == content.fingerprint))
+        refusal = "ALREADY_EXISTS/TASK_ID_REUSED";
+    } else if (content.unique != nullptr &&
+               !keys.insert(content.unique->key).second) {
+      refusal = "INVALID_ARGUMENT/UNIQUE_KEY_HELD";
+      ++counts_.keys_twice;
+    } else {
+      refusal = PlanSubmit(content, &plan);
+      first_of_id.emplace(plan.id, i);
+    }
+    if (!refusal.empty()) {
+      ExpectReply(command.reply.tag, absl::StrCat(refusal, " at ", i));
+      return {};
+    }
+    plans.push_back(std::move(plan));
+  }
+  return plans;
+}
+
 void ReferenceModel::Apply(const SubmitAllCommand& command) {
+  if (command.request != nullptr && IsRepeatedRequest(command)) return;
+  const std::vector<Plan> plans = PlanAll(command);
+  if (plans.empty()) return;
   const uint64_t tag = command.reply.tag;
   const auto told = record_.replies.find(tag);
   const auto* reply =
       told == record_.replies.end()
           ? nullptr
           : std::get_if<SubmitAllReply>(&told->second.front()->body);
-  std::map<std::string, Fingerprint> seen;
-  std::vector<std::pair<const SubmitCommand*, std::string>> accepted;
-  std::string ids;
-  for (size_t i = 0; i < command.tasks.size(); ++i) {
+  std::vector<Answer> answers;
+  std::vector<std::string> texts;
+  for (size_t i = 0; i < plans.size(); ++i) {
+    const Plan& plan = plans[i];
     const TaskContent& content = *command.tasks[i].content;
-    std::string id = content.task_id;
-    std::string refusal;
-    if (id.empty()) {
-      // Minted, and told if all were accepted.
-      id = reply != nullptr && i < reply->tasks.size()
-               ? reply->tasks[i].task_id
-               : absl::StrCat("task ", i);
-      if (tasks_.count(id) > 0)
-        AddViolation(absl::StrCat("minted id ", id, " was used before"));
-    } else if (const Task* known = Find(id)) {
-      seen.emplace(id, known->content->fingerprint);
+    Answer answer = {.task_id = plan.id,
+                     .create_time = plan.known_since.value_or(now_)};
+    if (plan.same_as.has_value()) {
+      answer = answers[*plan.same_as];
+    } else if (plan.attached.has_value()) {
+      answer = *plan.attached;
+      ++counts_.attached;
+    } else if (!plan.known_since.has_value()) {
+      if (plan.id.empty()) {
+        // Minted, and told.
+        answer.task_id = reply != nullptr && i < reply->tasks.size()
+                             ? reply->tasks[i].task_id
+                             : absl::StrCat("task ", i);
+        if (tasks_.count(answer.task_id) > 0)
+          AddViolation(
+              absl::StrCat("minted id ", answer.task_id, " was used before"));
+      }
+      if (options_.create_queues_on_use) queues_[content.queue];
+      if (content.unique != nullptr)
+        TakeKey(content, answer.task_id, plan.claim);
+      Accept(command.tasks[i], answer.task_id, plan.claim == Claim::kBlock);
     }
-    const auto first = seen.find(id);
-    if (first == seen.end()) {
-      refusal = SubmitRefusal(content);
-      seen.emplace(id, content.fingerprint);
-      accepted.emplace_back(&command.tasks[i], id);
-    } else if (!(first->second == content.fingerprint)) {
-      refusal = "ALREADY_EXISTS/TASK_ID_REUSED";
-    }
-    if (!refusal.empty()) {
-      ExpectReply(tag, absl::StrCat(refusal, " at ", i));
-      return;
-    }
-    absl::StrAppend(&ids, " ", id);
+    texts.push_back(AnswerText(answer));
+    answers.push_back(std::move(answer));
   }
-  for (const auto& [submit, id] : accepted) {
-    if (options_.create_queues_on_use) queues_[submit->content->queue];
-    Accept(*submit, id, /*blocked=*/false);
-  }
-  ExpectReply(tag, absl::StrCat("OK", ids));
+  ExpectReply(tag, absl::StrJoin(texts, "; "));
+  if (command.request != nullptr)
+    RememberRequest(*command.request, std::move(answers));
 }
 
 void ReferenceModel::Apply(const CreateBatchCommand& command) {

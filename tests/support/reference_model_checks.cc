@@ -36,6 +36,31 @@ std::string SnapshotText(const TaskReply& reply) {
       task.progress.details == nullptr ? "" : task.progress.details->data);
 }
 
+std::string SettingsText(const QueueReply& reply) {
+  if (!reply.status.ok()) return StatusText(reply.status);
+  const QueueInfo& queue = reply.queue;
+  return absl::StrCat(
+      ReplyText({.body = reply}),
+      queue.dead_letters > 0 ? absl::StrCat(" dead=", queue.dead_letters) : "",
+      queue.paused ? " paused" : "",
+      queue.submit_paused ? " submit_paused" : "",
+      queue.dead_letter ? " dead_letter" : "");
+}
+
+std::string TextOf(const DeadLetter& letter) {
+  return LetterText(*letter.content, *letter.outcome,
+                    ModelEventsText(letter.outcome->history));
+}
+
+std::string LetterPageText(const DeadLetterPageReply& page) {
+  if (!page.status.ok()) return StatusText(page.status);
+  std::vector<std::string> letters;
+  for (const auto& letter : page.dead_letters)
+    letters.push_back(TextOf(*letter));
+  return absl::StrCat(absl::StrJoin(letters, "; "),
+                      " next=", page.next_page_token);
+}
+
 std::string SortedWorkersText(const Reply& reply) {
   std::vector<std::string> workers =
       absl::StrSplit(ReplyText(reply), "; ", absl::SkipEmpty());
@@ -51,8 +76,38 @@ std::string ModelReplyText(const Reply& reply) {
     return absl::StrCat(submit->attached ? "ATTACHED " : "OK ", submit->task_id,
                         " ", absl::ToUnixNanos(submit->create_time));
   }
+  if (const auto* all = std::get_if<SubmitAllReply>(&reply.body)) {
+    if (!all->status.ok()) return ReplyText(reply);
+    std::vector<std::string> answers;
+    for (const SubmitReply& answer : all->tasks)
+      answers.push_back(ModelReplyText({.body = answer}));
+    return absl::StrJoin(answers, "; ");
+  }
   if (const auto* task = std::get_if<TaskReply>(&reply.body)) {
     return SnapshotText(*task);
+  }
+  if (const auto* queue = std::get_if<QueueReply>(&reply.body))
+    return SettingsText(*queue);
+  if (const auto* page = std::get_if<DeadLetterPageReply>(&reply.body))
+    return LetterPageText(*page);
+  if (const auto* letter = std::get_if<DeadLetterReply>(&reply.body)) {
+    if (!letter->status.ok()) return StatusText(letter->status);
+    return TextOf(*letter->dead_letter);
+  }
+  if (const auto* redrive = std::get_if<RedriveReply>(&reply.body)) {
+    if (!redrive->status.ok()) return StatusText(redrive->status);
+    return ModelRedriveText(redrive->redrive);
+  }
+  if (const auto* breaker = std::get_if<BreakerReply>(&reply.body)) {
+    if (!breaker->status.ok() || breaker->removed) return ReplyText(reply);
+    return ModelBreakerText(breaker->breaker);
+  }
+  if (const auto* breakers = std::get_if<BreakersReply>(&reply.body)) {
+    if (!breakers->status.ok()) return StatusText(breakers->status);
+    std::vector<std::string> texts;
+    for (const BreakerInfo& breaker : breakers->breakers)
+      texts.push_back(ModelBreakerText(breaker));
+    return absl::StrJoin(texts, "; ");
   }
   if (std::holds_alternative<WorkersReply>(reply.body)) {
     return SortedWorkersText(reply);
@@ -175,13 +230,17 @@ void ReferenceModel::LearnIds(const std::vector<Command>& commands) {
   minted_ids_.clear();
   for (const Command& command : commands) {
     const auto* submit = std::get_if<SubmitCommand>(&command);
-    if (submit == nullptr || !submit->content->task_id.empty()) continue;
-    const auto replies = record_.replies.find(submit->reply.tag);
+    const auto* redrive = std::get_if<RedriveDeadLetterCommand>(&command);
+    if (submit != nullptr && !submit->content->task_id.empty()) continue;
+    if (submit == nullptr && redrive == nullptr) continue;
+    const uint64_t tag =
+        submit != nullptr ? submit->reply.tag : redrive->reply.tag;
+    const auto replies = record_.replies.find(tag);
     if (replies == record_.replies.end()) continue;
-    if (const auto* reply =
-            std::get_if<SubmitReply>(&replies->second.front()->body)) {
-      minted_ids_[submit->reply.tag] = reply->task_id;
-    }
+    const auto* reply =
+        std::get_if<SubmitReply>(&replies->second.front()->body);
+    if (reply != nullptr && reply->status.ok())
+      minted_ids_[tag] = reply->task_id;
   }
 }
 
@@ -354,6 +413,7 @@ bool ReferenceModel::Serves(const Session& session, const Task& task) const {
   const std::string& name = task.content->queue;
   const auto queue = queues_.find(name);
   return queue != queues_.end() && !queue->second.paused &&
+         !IsHeldBack(task.content->type) &&
          session.types.count(task.content->type) > 0 &&
          std::count(session.queues.begin(), session.queues.end(), name) > 0;
 }
@@ -377,6 +437,7 @@ void ReferenceModel::TakeDeliveries(const Effects& effects) {
     task.attempt = delivery->attempt;
     task.epoch = delivery->epoch;
     task.session = number;
+    NoteDelivery(task);
     if (task.content->unique != nullptr) ReleaseKeyAtStart(task);
     // Delivered before the purge came to it.
     if (task.purge != 0) task.may_be_purged = true;
@@ -397,7 +458,8 @@ void ReferenceModel::CheckDelivery(const Session& session,
   if (session.credit == 0) wrong("beyond the credit");
   if (session.draining) wrong("to a draining worker");
   if (task.state != TaskState::kQueued) wrong("is not ready");
-  if (!Serves(session, task)) wrong("not served, or paused");
+  if (!Serves(session, task))
+    wrong("not served, paused, or held back by a breaker");
   if (task.content->eta > now_) wrong("before its ETA");
   if (task.content->expire_time <= now_) wrong("after its expiry");
   if (task.cancel_requested) wrong("after its cancellation");

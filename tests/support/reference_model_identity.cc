@@ -1,14 +1,17 @@
 // Unique keys and requests that carry an id, said plainly.
 
 #include <algorithm>
-#include <iterator>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "tests/support/engine_text.h"
 #include "tests/support/reference_model.h"
 
 namespace apium::broker {
 namespace {
+
+const char kRequestIdReused[] = "ALREADY_EXISTS/REQUEST_ID_REUSED";
 
 int64_t CeilMillis(absl::Time time) {
   const int64_t millis = absl::ToUnixMillis(time);
@@ -17,35 +20,62 @@ int64_t CeilMillis(absl::Time time) {
 
 }  // namespace
 
+std::string ReferenceModel::AnswerText(const Answer& answer) {
+  return absl::StrCat(answer.attached ? "ATTACHED " : "OK ", answer.task_id,
+                      " ", absl::ToUnixNanos(answer.create_time));
+}
+
+const ReferenceModel::Request* ReferenceModel::FindRequest(
+    const RequestIdentity& request) const {
+  const auto it = requests_.find(request.id);
+  if (it == requests_.end()) return nullptr;
+  return it->second.keep_until <= absl::ToUnixMillis(now_) ? nullptr
+                                                           : &it->second;
+}
+
+void ReferenceModel::RememberRequest(const RequestIdentity& request,
+                                     std::vector<Answer> answers) {
+  requests_[request.id] = {
+      .fingerprint = request.fingerprint,
+      .answers = std::move(answers),
+      .keep_until = CeilMillis(now_ + options_.finished_retention)};
+}
+
 bool ReferenceModel::IsRepeatedRequest(const SubmitCommand& command) {
-  const auto it = requests_.find(command.request->id);
-  if (it == requests_.end()) return false;
-  const Request first = it->second;
-  if (first.keep_until <= absl::ToUnixMillis(now_)) return false;
-  if (!(first.fingerprint == command.request->fingerprint)) {
-    ExpectReply(command.reply.tag, "ALREADY_EXISTS/REQUEST_ID_REUSED");
+  const Request* first = FindRequest(*command.request);
+  if (first == nullptr) return false;
+  if (!(first->fingerprint == command.request->fingerprint)) {
+    ExpectReply(command.reply.tag, kRequestIdReused);
     return true;
   }
-  ExpectReply(command.reply.tag,
-              absl::StrCat(first.attached ? "ATTACHED " : "OK ", first.task_id,
-                           " ", absl::ToUnixNanos(first.create_time)));
-  ExpectOutcome(command, first.task_id);
+  const Answer answer = first->answers.front();
+  ExpectReply(command.reply.tag, AnswerText(answer));
+  ExpectOutcome(command, answer.task_id);
+  return true;
+}
+
+bool ReferenceModel::IsRepeatedRequest(const SubmitAllCommand& command) {
+  const Request* first = FindRequest(*command.request);
+  if (first == nullptr) return false;
+  if (!(first->fingerprint == command.request->fingerprint)) {
+    ExpectReply(command.reply.tag, kRequestIdReused);
+    return true;
+  }
+  ++counts_.requests_repeated;
+  std::vector<std::string> texts;
+  for (const Answer& answer : first->answers)
+    texts.push_back(AnswerText(answer));
+  ExpectReply(command.reply.tag, absl::StrJoin(texts, "; "));
   return true;
 }
 
 void ReferenceModel::ExpectAccepted(const SubmitCommand& command,
                                     const std::string& id,
                                     absl::Time create_time, bool attached) {
-  ExpectReply(command.reply.tag,
-              absl::StrCat(attached ? "ATTACHED " : "OK ", id, " ",
-                           absl::ToUnixNanos(create_time)));
-  if (command.request == nullptr) return;
-  requests_[command.request->id] = {
-      .fingerprint = command.request->fingerprint,
-      .task_id = id,
-      .create_time = create_time,
-      .attached = attached,
-      .keep_until = CeilMillis(now_ + options_.finished_retention)};
+  const Answer answer = {
+      .task_id = id, .create_time = create_time, .attached = attached};
+  ExpectReply(command.reply.tag, AnswerText(answer));
+  if (command.request != nullptr) RememberRequest(*command.request, {answer});
 }
 
 void ReferenceModel::ExpectOutcome(const SubmitCommand& command,

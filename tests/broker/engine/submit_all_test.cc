@@ -194,6 +194,7 @@ TEST_F(SubmitAllTest, EachPolicyActsAsForASubmitAlone) {
   EXPECT_EQ(h_.State("c"), "QUEUED");
   EXPECT_EQ(h_.State("waiting2"), "CANCELLED");
   h_.Restart();
+  h_.Reconnect("w1");
   h_.Succeed("w1", "running");
   EXPECT_EQ(h_.State("b"), "QUEUED");
 }
@@ -207,6 +208,15 @@ TEST_F(SubmitAllTest, AKeyIsOfOneTaskOfTheCall) {
   EXPECT_EQ(SubmitAll({{.id = "a", .unique = Key("k")},
                        {.id = "a", .unique = Key("k")}}),
             "OK a a");
+}
+
+TEST_F(SubmitAllTest, ATaskThatComesTwiceIsAttachedTwice) {
+  h_.Submit("held", {.unique = Key("k")});
+  EXPECT_EQ(
+      SubmitAll({{.id = "a", .unique = Key("k", UniqueConflict::kAttach)},
+                 {.id = "a", .unique = Key("k", UniqueConflict::kAttach)}}),
+      "OK held held");
+  EXPECT_EQ(h_.State("a"), "UNKNOWN");
 }
 
 TEST_F(SubmitAllTest, ARequestThatIsRepeatedIsAnsweredAsTheFirst) {
