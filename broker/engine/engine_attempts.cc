@@ -76,6 +76,7 @@ TaskEvent Engine::Impl::AttemptEvent(const LiveTask& task, TaskEventKind kind,
           .time = now_,
           .attempt = task.stored.attempt,
           .worker_id = lease.session->worker_id,
+          .lease_time = lease.grant_time,
           .start_time = start_time == absl::InfinitePast() ? lease.start_time
                                                            : start_time};
 }

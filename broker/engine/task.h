@@ -174,6 +174,9 @@ struct TaskEvent {
   TaskState state = TaskState::kQueued;
   uint32_t attempt = 0;
   std::string worker_id;
+  // Of the attempt that the event ended; InfinitePast: it ended none, or the
+  // attempt had not begun to run.
+  absl::Time lease_time = absl::InfinitePast();
   absl::Time start_time = absl::InfinitePast();
   std::shared_ptr<const Failure> failure;  // null: none
   std::string detail;

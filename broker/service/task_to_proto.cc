@@ -1,5 +1,6 @@
 #include "broker/service/task_to_proto.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -55,6 +56,9 @@ void EventToProto(const TaskEvent& event, v1::TaskEvent* proto) {
   proto->set_state(StateToProto(event.state));
   proto->set_attempt(event.attempt);
   proto->set_worker_id(event.worker_id);
+  if (event.lease_time != absl::InfinitePast()) {
+    TimeToProto(event.lease_time, proto->mutable_lease_time());
+  }
   if (event.start_time != absl::InfinitePast()) {
     TimeToProto(event.start_time, proto->mutable_start_time());
   }
@@ -94,11 +98,22 @@ void AddHistory(const Milestones& at,
     *event->mutable_time() = time;
     return event;
   };
-  const auto add_attempt = [&](v1::TaskEventKind kind, v1::TaskState state,
-                               const google::protobuf::Timestamp& time) {
-    v1::TaskEvent* const event = add(kind, state, time);
-    event->set_attempt(at.attempt);
-    event->set_worker_id(*at.worker_id);
+  uint32_t begun = 0;  // the beginnings of attempts up to here are told
+  const auto begin = [&](uint32_t attempt, const std::string& worker_id,
+                         const google::protobuf::Timestamp* lease_time,
+                         const google::protobuf::Timestamp* start_time) {
+    begun = attempt;
+    if (lease_time == nullptr) return;
+    const auto add_attempt = [&](v1::TaskEventKind kind, v1::TaskState state,
+                                 const google::protobuf::Timestamp& time) {
+      v1::TaskEvent* const event = add(kind, state, time);
+      event->set_attempt(attempt);
+      event->set_worker_id(worker_id);
+    };
+    add_attempt(v1::TASK_EVENT_KIND_LEASED, v1::TASK_STATE_LEASED, *lease_time);
+    if (start_time == nullptr) return;
+    add_attempt(v1::TASK_EVENT_KIND_STARTED, v1::TASK_STATE_STARTED,
+                *start_time);
   };
   // A finished task no longer says whether it had to wait for its ETA.
   const bool scheduled =
@@ -111,20 +126,25 @@ void AddHistory(const Milestones& at,
                               : scheduled ? v1::TASK_STATE_SCHEDULED
                                           : v1::TASK_STATE_QUEUED;
   add(v1::TASK_EVENT_KIND_SUBMITTED, first, *at.create_time);
-  bool current = false;  // the last attempt's beginning is told
-  const auto begin_attempt = [&] {
-    if (std::exchange(current, true) || at.lease_time == nullptr) return;
-    add_attempt(v1::TASK_EVENT_KIND_LEASED, v1::TASK_STATE_LEASED,
-                *at.lease_time);
-    if (at.start_time == nullptr) return;
-    add_attempt(v1::TASK_EVENT_KIND_STARTED, v1::TASK_STATE_STARTED,
-                *at.start_time);
-  };
-  for (v1::TaskEvent& event : *events) {
-    if (event.attempt() == at.attempt && at.attempt != 0) begin_attempt();
-    *task->add_history() = std::move(event);
+  for (auto event = events->begin(); event != events->end(); ++event) {
+    const uint32_t attempt = event->attempt();
+    if (attempt > begun) {
+      // An attempt that is over is told by the event that ended it.
+      const auto end = std::find_if(
+          event, events->end(), [attempt](const v1::TaskEvent& other) {
+            return other.attempt() == attempt && other.has_lease_time();
+          });
+      if (end != events->end()) {
+        begin(attempt, end->worker_id(), &end->lease_time(),
+              end->has_start_time() ? &end->start_time() : nullptr);
+      } else if (attempt == at.attempt) {
+        begin(attempt, *at.worker_id, at.lease_time, at.start_time);
+      }
+    }
+    *task->add_history() = std::move(*event);
   }
-  begin_attempt();
+  if (at.attempt > begun)
+    begin(at.attempt, *at.worker_id, at.lease_time, at.start_time);
   if (at.finish_time == nullptr) return;
   v1::TaskEvent* const end =
       add(v1::TASK_EVENT_KIND_ENDED, task->state(), *at.finish_time);

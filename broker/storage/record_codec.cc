@@ -110,6 +110,7 @@ void ToRecord(const TaskEvent& event, pb::TaskEventRecord* record) {
   record->set_state(static_cast<uint32_t>(event.state));
   record->set_attempt(event.attempt);
   record->set_worker_id(event.worker_id);
+  record->set_lease_nanos(NanosFrom(event.lease_time));
   record->set_start_nanos(NanosFrom(event.start_time));
   if (event.failure != nullptr)
     ToRecord(*event.failure, record->mutable_failure());
@@ -123,6 +124,7 @@ TaskEvent FromRecord(pb::TaskEventRecord* record) {
   event.state = static_cast<TaskState>(record->state());
   event.attempt = record->attempt();
   event.worker_id = std::move(*record->mutable_worker_id());
+  event.lease_time = TimeFrom(record->lease_nanos(), absl::InfinitePast());
   event.start_time = TimeFrom(record->start_nanos(), absl::InfinitePast());
   if (record->has_failure()) {
     event.failure =

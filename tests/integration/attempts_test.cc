@@ -59,9 +59,9 @@ TEST_F(AttemptsTest, WhatAKilledWorkerHeldRunsAlone) {
     APIUM_EXPECT_OK(tasks().Cancel(ids[i]));
     EXPECT_EQ(Describe(tasks().Wait(ids[i], kLongTime)), "CANCELLED#2");
   }
-  EXPECT_EQ(
-      HistoryOf(tasks().Get(ids[2])),
-      "SUBMITTED CRASHED#1 LEASED#2 STARTED#2 CANCEL_REQUESTED#2 ENDED#2");
+  EXPECT_EQ(HistoryOf(tasks().Get(ids[2])),
+            "SUBMITTED LEASED#1 STARTED#1 CRASHED#1 LEASED#2 STARTED#2 "
+            "CANCEL_REQUESTED#2 ENDED#2");
 }
 
 TEST_F(AttemptsTest, AReturnIsCountedAndTold) {
@@ -76,7 +76,7 @@ TEST_F(AttemptsTest, AReturnIsCountedAndTold) {
   EXPECT_EQ(task->returns(), 1u);
   EXPECT_EQ(task->crashes() + task->failures(), 0u);
   EXPECT_FALSE(task->suspect());
-  EXPECT_EQ(HistoryOf(task), "SUBMITTED RETURNED#1");
+  EXPECT_EQ(HistoryOf(task), "SUBMITTED LEASED#1 STARTED#1 RETURNED#1");
 }
 
 TEST_F(AttemptsTest, TheErrorOfEveryAttemptIsKept) {
@@ -89,11 +89,12 @@ TEST_F(AttemptsTest, TheErrorOfEveryAttemptIsKept) {
   const auto ended = tasks().Wait(id, kLongTime);
   EXPECT_EQ(Describe(ended), "SUCCEEDED#3");
   const std::string history =
-      "SUBMITTED RETRIED#1 RETRIED#2 LEASED#3 STARTED#3 ENDED#3";
+      "SUBMITTED LEASED#1 STARTED#1 RETRIED#1 LEASED#2 STARTED#2 RETRIED#2 "
+      "LEASED#3 STARTED#3 ENDED#3";
   EXPECT_EQ(HistoryOf(ended), history);
-  EXPECT_EQ(ended->history(1).failure().type(), "Luck");
-  EXPECT_EQ(ended->history(1).failure().message(), "no luck");
-  EXPECT_EQ(ended->history(1).worker_id(), "worker");
+  EXPECT_EQ(ended->history(3).failure().type(), "Luck");
+  EXPECT_EQ(ended->history(3).failure().message(), "no luck");
+  EXPECT_EQ(ended->history(3).worker_id(), "worker");
   // The result service tells the same.
   APIUM_EXPECT_OK(platform_.results().Wait(id, kLongTime));
   EXPECT_EQ(HistoryOf(tasks().Get(id)), history);

@@ -363,16 +363,17 @@ TEST_F(HistoryTest, EveryTransitionIsToldWithItsCause) {
   EXPECT_EQ(Describe(tasks().Get(id)), "SCHEDULED");
   APIUM_ASSERT_OK(control().Cancel(id, "enough"));
   const auto task = tasks().Get(id);
-  EXPECT_EQ(HistoryOf(task), "SUBMITTED UPDATED UPDATED RETRIED#1 ENDED#1");
+  EXPECT_EQ(HistoryOf(task),
+            "SUBMITTED UPDATED UPDATED LEASED#1 STARTED#1 RETRIED#1 ENDED#1");
   ExpectInOrder(*task);
   EXPECT_EQ(task->history(1).detail(), "priority 100 -> 7");
   EXPECT_EQ(task->history(1).state(), v1::TASK_STATE_SCHEDULED);
   EXPECT_EQ(task->history(2).detail(), "run now");
   EXPECT_EQ(task->history(2).state(), v1::TASK_STATE_QUEUED);
-  EXPECT_EQ(task->history(3).failure().type(), "Luck");
-  EXPECT_EQ(task->history(3).failure().message(), "no luck");
-  EXPECT_EQ(task->history(3).worker_id(), "worker");
-  EXPECT_EQ(task->history(4).state(), v1::TASK_STATE_CANCELLED);
+  EXPECT_EQ(task->history(5).failure().type(), "Luck");
+  EXPECT_EQ(task->history(5).failure().message(), "no luck");
+  EXPECT_EQ(task->history(5).worker_id(), "worker");
+  EXPECT_EQ(task->history(6).state(), v1::TASK_STATE_CANCELLED);
   EXPECT_EQ(task->outcome().failure().message(), "enough");
   ExpectSameAfterKill(id);
 }
@@ -392,16 +393,16 @@ TEST_F(HistoryTest, CrashesAndCancelsOfARunningTaskAreTold) {
   ASSERT_TRUE(AwaitDescription(&tasks(), id, "STARTED#2"));
   ExpectSameAfterKill(id);
   EXPECT_EQ(HistoryOf(tasks().Get(id)),
-            "SUBMITTED CRASHED#1 LEASED#2 STARTED#2");
+            "SUBMITTED LEASED#1 STARTED#1 CRASHED#1 LEASED#2 STARTED#2");
   EXPECT_EQ(control().Cancel(id, "enough")->result(),
             v1::CANCEL_RESULT_REQUESTED);
   const auto ended = tasks().Wait(id, kLongTime);
   EXPECT_EQ(HistoryOf(ended),
-            "SUBMITTED CRASHED#1 LEASED#2 STARTED#2 CANCEL_REQUESTED#2 "
-            "ENDED#2");
-  EXPECT_EQ(ended->history(1).detail(), "the worker was lost");
-  EXPECT_EQ(ended->history(1).worker_id(), "own");
-  EXPECT_EQ(ended->history(4).detail(), "enough");
+            "SUBMITTED LEASED#1 STARTED#1 CRASHED#1 LEASED#2 STARTED#2 "
+            "CANCEL_REQUESTED#2 ENDED#2");
+  EXPECT_EQ(ended->history(3).detail(), "the worker was lost");
+  EXPECT_EQ(ended->history(3).worker_id(), "own");
+  EXPECT_EQ(ended->history(6).detail(), "enough");
   ExpectSameAfterKill(id);
 }
 

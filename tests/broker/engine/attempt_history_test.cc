@@ -39,6 +39,7 @@ TEST(AttemptHistoryTest, KeepsTheErrorOfEveryAttempt) {
   ASSERT_EQ(h.Events("a"), "RETRIED#1 RETRIED#2");
   const TaskEvent& event = task.history.events[0];
   EXPECT_EQ(event.time, first);
+  EXPECT_EQ(event.lease_time, first);
   EXPECT_EQ(event.start_time, first);
   EXPECT_EQ(event.worker_id, "w1");
   EXPECT_EQ(event.state, TaskState::kScheduled);
@@ -46,6 +47,9 @@ TEST(AttemptHistoryTest, KeepsTheErrorOfEveryAttempt) {
   EXPECT_EQ(event.failure->type, "Boom");
   EXPECT_EQ(event.failure->message, "it broke");
   EXPECT_EQ(task.history.events[1].worker_id, "w2");
+  EXPECT_EQ(task.history.events[1].lease_time, first + absl::Seconds(1));
+  h.Restart();
+  EXPECT_EQ(h.Task("a").history.events[1].lease_time, first + absl::Seconds(1));
   EXPECT_EQ(task.history.events[1].failure->type, "Bang");
 }
 

@@ -82,6 +82,36 @@ TEST(TaskHistoryToProtoTest, ARunningTaskWasLeasedAndStarted) {
   EXPECT_EQ(task.dropped_events(), 1u);
 }
 
+TEST(TaskHistoryToProtoTest, AttemptsThatAreOverBeganToo) {
+  TaskSnapshot snapshot = LiveTask(TaskState::kScheduled);
+  snapshot.attempt = 3;
+  snapshot.history.events = {
+      {.kind = TaskEventKind::kRetried,
+       .time = At(4),
+       .attempt = 1,
+       .worker_id = "w1",
+       .lease_time = At(2),
+       .start_time = At(3)},
+      {.kind = TaskEventKind::kCancelRequested, .time = At(6), .attempt = 2},
+      {.kind = TaskEventKind::kReturned,
+       .time = At(7),
+       .attempt = 2,
+       .worker_id = "w2",
+       .lease_time = At(5)},
+      {.kind = TaskEventKind::kCrashed,
+       .time = At(10),
+       .attempt = 3,
+       .worker_id = "w1",
+       .lease_time = At(8),
+       .start_time = At(9)}};
+  const v1::Task task = Full(snapshot);
+  EXPECT_EQ(HistoryText(task),
+            "SUBMITTED@0 LEASED@2#1 STARTED@3#1 RETRIED@4#1 LEASED@5#2 "
+            "CANCEL_REQUESTED@6#2 RETURNED@7#2 LEASED@8#3 STARTED@9#3 "
+            "CRASHED@10#3");
+  EXPECT_EQ(task.history(4).worker_id(), "w2");
+}
+
 TEST(TaskHistoryToProtoTest, AFinishedTaskTellsTheSameLife) {
   TaskSnapshot snapshot{.state = TaskState::kSucceeded};
   snapshot.outcome = std::make_shared<Outcome>(EndedTask());
