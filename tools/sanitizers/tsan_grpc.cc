@@ -82,6 +82,24 @@ grpc_event grpc_completion_queue_pluck(grpc_completion_queue* queue, void* tag,
   return event;
 }
 
+// A server waits for the end of all calls before it goes, in atomics of the
+// library: what a handler did happens before whatever follows the destruction
+// of its server. Calls do not name their server here, so one address serves
+// all.
+static char ended_calls;
+
+void grpc_call_unref(grpc_call* call) {
+  APIUM_SYMBOL("grpc_call_unref");
+  __tsan_release(&ended_calls);
+  apium::CallSymbol<void>(symbol, call);
+}
+
+void grpc_server_destroy(grpc_server* server) {
+  APIUM_SYMBOL("grpc_server_destroy");
+  apium::CallSymbol<void>(symbol, server);
+  __tsan_acquire(&ended_calls);
+}
+
 // grpc::internal::ServerCallbackCall::ScheduleOnDone(bool): whoever drops the
 // last of a call's references runs OnDone and destroys the call. Some are
 // dropped in gRPC's headers, where the sanitizer sees the atomic, and some in
