@@ -234,6 +234,7 @@ class ReferenceModel {
     std::map<std::string, StoredBatch> written_batches;
     // New tasks that say that they were made from a dead letter, by id.
     std::map<std::string, std::shared_ptr<const TaskContent>> redriven_tasks;
+    std::set<std::string> ended_at_once;                    // of those
     std::map<std::string, StoredRedrive> written_redrives;  // by queue
     std::set<std::string> deleted_redrives;                 // queues
     std::map<std::string, uint64_t> letter_counts;          // by queue
