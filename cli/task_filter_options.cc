@@ -4,6 +4,7 @@
 
 #include "cli/option_values.h"
 #include "cli/task_text.h"
+#include "common/names.h"
 #include "common/strings.h"
 
 namespace apium::cli {
