@@ -5,8 +5,9 @@
 
 namespace apium::broker {
 
-// The time of a turn. `now` measures: leases, back-offs and waits. It follows
-// the wall clock, except that it never goes back and never stands still.
+// The time of a turn, in whole nanoseconds, which is what is stored of it.
+// `now` measures: leases, back-offs and waits. It follows the wall clock,
+// except that it never goes back and never stands still.
 struct TurnTime {
   absl::Time now;
   // How far `now` is ahead of the wall clock, because that was set back: an ETA

@@ -15,6 +15,11 @@ constexpr double kPaceWhileAhead = 0.9;
 // Less is the time that passes between reading the one clock and the other.
 constexpr absl::Duration kLeapMin = absl::Seconds(1);
 
+// What is stored of a time, so that it is the same when it is read.
+absl::Time WholeNanoseconds(absl::Time time) {
+  return absl::FromUnixNanos(absl::ToUnixNanos(time));
+}
+
 }  // namespace
 
 TurnClock::TurnClock(const Clock* clock)
@@ -38,7 +43,9 @@ void TurnClock::Advance() {
   const absl::Duration passed = monotonic - monotonic_;
   const absl::Time before = now_;
   const bool ahead = lead_ > absl::ZeroDuration();
-  now_ = std::max(wall, before + (ahead ? passed * kPaceWhileAhead : passed));
+  const absl::Time steady =
+      WholeNanoseconds(before + (ahead ? passed * kPaceWhileAhead : passed));
+  now_ = std::max(wall, steady);
   lead_ = now_ - wall;
   monotonic_ = monotonic;
   const absl::Duration leap = now_ - (before + passed);

@@ -62,5 +62,17 @@ TEST(TurnClockTest, GoesOnATenthSlowerUntilTheWallClockHasCaughtUp) {
   EXPECT_EQ(time.leap, absl::ZeroDuration());
 }
 
+TEST(TurnClockTest, TimesAreWholeNanoseconds) {
+  FakeClock clock;
+  TurnClock turns(&clock);
+  clock.SetNow(clock.Now() - absl::Seconds(10));
+  turns.BeginTurn();
+  for (int i = 0; i < 10; ++i) {
+    clock.Advance(absl::Nanoseconds(333));
+    const absl::Time now = turns.BeginTurn().now;
+    EXPECT_EQ(now, absl::FromUnixNanos(absl::ToUnixNanos(now)));
+  }
+}
+
 }  // namespace
 }  // namespace apium::broker
