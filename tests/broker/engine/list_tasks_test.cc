@@ -145,11 +145,14 @@ TEST(ListTasksTest, APageOfLargeTasksIsShort) {
   // They wait on the disk: a turn reads 32 MiB and what it had begun.
   const std::string pages = h.List({.page_size = 1000});
   const std::vector<std::string> each = absl::StrSplit(pages, " | ");
-  ASSERT_EQ(each.size(), 2u);
-  const std::vector<std::string> first = absl::StrSplit(each[0], ' ');
-  const std::vector<std::string> second = absl::StrSplit(each[1], ' ');
-  EXPECT_LT(first.size(), kTasks);
-  EXPECT_EQ(first.size() + second.size(), kTasks);
+  EXPECT_GT(each.size(), 1u);
+  size_t listed = 0;
+  for (const std::string& page : each) {
+    const std::vector<std::string> ids = absl::StrSplit(page, ' ');
+    EXPECT_LE(ids.size(), 64u);
+    listed += ids.size();
+  }
+  EXPECT_EQ(listed, kTasks);
 }
 
 TEST(ListTasksTest, LargeTasksBecomeReadySomeAtATime) {
