@@ -340,6 +340,11 @@ std::string ReferenceModel::TaskText(const Task& task) const {
       " events=", task.events,
       " due=", task.state == TaskState::kScheduled ? task.due_millis : 0,
       " worker=", task.leased() ? sessions_.at(task.session).worker_id : "",
+      task.state == TaskState::kQueued &&
+              !queues_.at(task.content->queue).paused &&
+              IsHeldBack(task.content->type)
+          ? " held"
+          : "",
       StreamText(task));
 }
 

@@ -26,7 +26,8 @@ namespace apium::broker {
 // every difference. What the engine is free to choose (which worker gets a
 // task, ids, epochs) is taken over from the effects after it has been checked:
 // no delivery without credit, before the ETA, after the expiry, from a paused
-// queue, out of order, or under an epoch that is not new.
+// queue, of a type that a breaker holds back, out of order, or under an epoch
+// that is not new; no redrive beyond its rate.
 //
 // One namespace, retries without jitter, pages of lists left out. Copyable: a
 // copy taken before a turn is what is true after a crash that loses the turn.
@@ -242,7 +243,8 @@ class ReferenceModel {
   };
   using Letters = std::map<std::string, Letter>;  // by task id
 
-  // reference_model.cc: the rules.
+  // reference_model.cc: the turn and the life of one task. What a command asks
+  // for is in the file of its concern.
   void RunTimers();
   void LoseSessions();
   void EndWaits();
@@ -301,7 +303,7 @@ class ReferenceModel {
   void EndLease(Task* task);
   void Finish(const std::string& id, TaskState state,
               const std::string& failure_type);
-  // reference_model_control.cc
+  // reference_model_control.cc: cancels, changes, counts.
   // What a cancel of a task that is found does.
   CancelResult Cancel(const std::string& id);
   void CountEnd(const Task& task);
@@ -313,15 +315,18 @@ class ReferenceModel {
   void EndForgets();
   // Null where the engine answers that it does not know the task (any more).
   Task* Find(const std::string& id);
+  // reference_model_workers.cc
+  // Null: the report is refused.
   Task* LeasedTask(uint64_t session_number, const LeaseName& lease);
   uint64_t SessionOf(const WorkerSink* sink) const;  // 0: none
+  std::string WorkersText() const;
   void ExpectReply(uint64_t tag, std::string text);
   void ExpectPush(const WorkerSink* sink, std::string text);
   std::string TaskText(const Task& task) const;
+  // reference_model_queues.cc
   std::string QueueText(const std::string& queue) const;
   // With its settings.
   std::string QueueAnswer(const std::string& queue) const;
-  std::string WorkersText() const;
 
   // reference_model_attempts.cc: how attempts end.
   void ApplyOutcome(uint64_t session_number, const ExecutionReport& report);
@@ -413,13 +418,15 @@ class ReferenceModel {
                            const std::string& id) const;
   size_t LettersOf(const std::string& queue) const;
   bool Matches(const DeadLetterFilter& filter, const Letter& letter) const;
+  void TakeLetterJobs();
+
+  // reference_model_redrives.cc
   // What a redrive submits.
   std::shared_ptr<TaskContent> ContentToRedrive(const std::string& id,
                                                 const Letter& letter) const;
   // The task that was made from the letter is as it must be, and is taken over.
   void TakeRedriven(const std::string& new_id,
                     const std::shared_ptr<TaskContent>& content);
-  void TakeLetterJobs();
   void StepRedrives();
   void StepRedrive(const std::string& queue, Redriving* redriving,
                    std::optional<uint64_t>* place);
@@ -433,6 +440,7 @@ class ReferenceModel {
   void CheckRedrives();
   // The answer that tells of the queue's redrive.
   void ExpectRedrive(uint64_t tag, const std::string& queue);
+  // reference_model_letter_rows.cc: what is on disk.
   void ReadLetterRows(const Effects& effects);
   void ReadRow(const std::string& key, const std::string* value);
   void CompareLetters();

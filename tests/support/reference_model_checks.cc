@@ -32,7 +32,10 @@ std::string SnapshotText(const TaskReply& reply) {
       task.state == TaskState::kScheduled
           ? absl::ToUnixMillis(task.schedule_time)
           : 0,
-      " worker=", task.worker_id, " chunks=", task.chunks, " details=",
+      " worker=", task.worker_id,
+      absl::StartsWith(task.waiting_reason, "the breaker of type ") ? " held"
+                                                                    : "",
+      " chunks=", task.chunks, " details=",
       task.progress.details == nullptr ? "" : task.progress.details->data);
 }
 
