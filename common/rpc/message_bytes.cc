@@ -2,12 +2,20 @@
 
 #include <google/protobuf/message_lite.h>
 #include <grpcpp/impl/codegen/proto_utils.h>
+#include <grpcpp/impl/grpc_library.h>
 
 #include "common/check.h"
 #include "common/error_reason.h"
 #include "common/strings.h"
 
 namespace apium {
+namespace {
+
+// Fills in the functions behind gRPC's headers. Linked from its archive, a
+// program has the library's own initializer only with a channel or a server.
+const grpc::internal::GrpcLibraryInitializer grpc_is_initialized;
+
+}  // namespace
 
 absl::Status ParseMessage(grpc::ByteBuffer* bytes,
                           google::protobuf::MessageLite* message) {
