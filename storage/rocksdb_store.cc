@@ -93,8 +93,9 @@ void SetTableFormat(const RocksDbOptions& from, rocksdb::Options* options) {
   // Rows are small and short-lived; the log is most of what is written.
   options->compression = rocksdb::kNoCompression;
   options->level_compaction_dynamic_level_bytes = true;
-  // Most rows are overwritten or deleted before they get out of the first level:
-  // half as many compactions as by default (4), 1.05 times the end-to-end rate.
+  // Most rows are overwritten or deleted before they get out of the first
+  // level: half as many compactions as by default (4), 1.05 times the
+  // end-to-end rate.
   options->level0_file_num_compaction_trigger = 8;
 }
 

@@ -56,8 +56,8 @@ class Worker {
   // Takes no more tasks, hands back those that wait here for a slot, waits at
   // most `grace` for those that run, then cancels them and hands back what does
   // not stop, and waits a moment for the brokers' acknowledgements. OK: nothing
-  // is left. DEADLINE_EXCEEDED says what is. May be called again, with a shorter
-  // grace, while it runs. Any thread.
+  // is left. DEADLINE_EXCEEDED says what is. May be called again, with a
+  // shorter grace, while it runs. Any thread.
   absl::Status Drain(absl::Duration grace);
 
   // Drain without grace, then ends the streams. A handler that ignores its

@@ -41,7 +41,8 @@ class ConfirmWaiters {
   }
   absl::Time NextTime() const {
     absl::Time next = absl::InfiniteFuture();
-    for (const Waiter& waiter : waiters_) next = std::min(next, waiter.deadline);
+    for (const Waiter& waiter : waiters_)
+      next = std::min(next, waiter.deadline);
     return next;
   }
 

@@ -47,9 +47,9 @@ struct Queue {
   uint64_t scheduled = 0;
   uint64_t leased = 0;
   uint64_t dead_letters = 0;
-  uint64_t blocked = 0;  // counted anew at the start: few
-  uint64_t started = 0;  // of those that are leased
-  EndCounts ends;        // since it was made
+  uint64_t blocked = 0;   // counted anew at the start: few
+  uint64_t started = 0;   // of those that are leased
+  EndCounts ends;         // since it was made
   uint32_t sessions = 0;  // connected ones that subscribe to it
   QueueStats
       stats;  // counters and histograms; the rest is filled in on request

@@ -138,7 +138,7 @@ class AdminServer::Impl {
                 "/version\n",
                 kTextType);
           }
-            });
+        });
   }
 
   void AnswerChecks(const std::vector<const std::vector<HealthCheck>*>& groups,

@@ -69,8 +69,8 @@ TEST(KeyFormatTest, KeysReadBack) {
   EXPECT_EQ(queue->namespace_name, "ns");
   EXPECT_EQ(queue->queue, "q");
   EXPECT_EQ(IdOfTypeRow(TypeRowKey(5)), 5u);
-  const auto blocked = BlockedTaskOfRow(BlockedRowKey(
-      {.queue_id = 258, .task_key = MakeTaskKey("ns", "id")}));
+  const auto blocked = BlockedTaskOfRow(
+      BlockedRowKey({.queue_id = 258, .task_key = MakeTaskKey("ns", "id")}));
   ASSERT_TRUE(blocked.has_value());
   EXPECT_EQ(blocked->queue_id, 258u);
   EXPECT_EQ(blocked->task_key, MakeTaskKey("ns", "id"));
