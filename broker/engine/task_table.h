@@ -80,10 +80,9 @@ class TaskTable {
   void Flush(StoreBatch* batch);
 
   size_t size() const { return tasks_.size(); }
-  // Of the tasks that this turn has read from the store, roughly. Whoever reads
-  // as many as there may be does it kTasksAtOnce by kTasksAtOnce, and leaves
-  // the rest to another turn beyond kReadBytesPerTurn.
-  size_t bytes_read() const { return bytes_read_; }
+  // Whoever reads as many tasks as there may be does it kTasksAtOnce by
+  // kTasksAtOnce, and leaves the rest to another turn when this one has read
+  // kReadBytesPerTurn.
   bool may_read_more() const { return bytes_read_ < kReadBytesPerTurn; }
   static constexpr size_t kTasksAtOnce = 64;
   static constexpr size_t kReadBytesPerTurn = 32 * 1024 * 1024;
@@ -119,7 +118,7 @@ class TaskTable {
   absl::flat_hash_set<std::unique_ptr<LiveTask>, KeyHash, KeyEqual> tasks_;
   RecentIds recent_ids_;
   std::vector<LiveTask*> touched_;
-  size_t bytes_read_ = 0;
+  size_t bytes_read_ = 0;  // from the store in this turn, roughly
   std::string scratch_;
 };
 
