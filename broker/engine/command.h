@@ -2,6 +2,7 @@
 #define APIUM_BROKER_ENGINE_COMMAND_H_
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,6 +15,9 @@
 #include "broker/engine/batch.h"
 #include "broker/engine/breaker.h"
 #include "broker/engine/dead_letter.h"
+#include "broker/engine/limit.h"
+#include "broker/engine/queue_settings.h"
+#include "broker/engine/routing.h"
 #include "broker/engine/sinks.h"
 #include "broker/engine/task.h"
 #include "common/fingerprint.h"
@@ -42,6 +46,16 @@ struct SubmitCommand {
   // Also answer OutcomeReply with the same tag when the task has ended.
   bool report_outcome = false;
   std::shared_ptr<const RequestIdentity> request;  // null: none
+  // Where it goes, if content->queue is empty; null: as the route rules say.
+  std::shared_ptr<const Route> route;
+  // What the submitter did not say, so that the queue's defaults are taken.
+  struct Unsaid {
+    bool priority = false;
+    bool retry_policy = false;
+    bool result_mode = false;
+    bool delivery_mode = false;
+  };
+  Unsaid unsaid;
 };
 
 // Accepts all of the tasks in one turn, or none. Answered by SubmitAllReply.
@@ -179,7 +193,8 @@ struct OpenSessionCommand {
   std::string session_id;  // to resume; empty: a new one
   std::vector<LeaseName> held_leases;
   std::vector<std::string> task_types;
-  std::vector<std::string> queues;  // not empty
+  std::vector<std::string> queues;      // not empty
+  std::vector<uint32_t> queue_weights;  // one for each; empty: all are 1
   std::vector<std::pair<std::string, std::string>> labels;
   uint32_t slots = 0;
   std::string version;
@@ -204,6 +219,14 @@ struct ExecutionReport {
   std::string reason;                          // kCancelled, kReturned
   absl::Duration retry_delay;                  // kRetry
   std::optional<absl::Duration> return_delay;  // kReturned; none: the engine's
+  std::string throttled_limit;  // kReturned; name of a limit, empty: none
+};
+
+// See apium.v1.LimitCharge.
+struct ChargeReport {
+  LeaseName lease;
+  std::string limit;
+  double points = 0;  // finite
 };
 
 struct StartedReport {
@@ -232,6 +255,7 @@ struct WorkerReportCommand {
   std::vector<ProgressReport> progress;
   std::vector<ChunkReport> chunks;
   std::vector<ExecutionReport> outcomes;
+  std::vector<ChargeReport> charges;
   uint32_t credit = 0;
   bool draining = false;
 };
@@ -255,14 +279,6 @@ struct DrainWorkerCommand {
   std::string worker_id;
 };
 
-// Settings of a queue that its users can change.
-struct QueueSettings {
-  std::string description;
-  bool paused = false;
-  bool submit_paused = false;
-  bool dead_letter = false;
-};
-
 // Answered by QueueReply. ALREADY_EXISTS / QUEUE_EXISTS.
 struct CreateQueueCommand {
   ReplyAddress reply;
@@ -282,6 +298,17 @@ struct UpdateQueueCommand {
   std::optional<bool> paused;
   std::optional<bool> submit_paused;
   std::optional<bool> dead_letter;
+  std::optional<uint32_t> weight;
+  std::optional<uint64_t> max_length;
+  std::optional<uint64_t> max_bytes;
+  std::optional<OverflowPolicy> overflow_policy;
+  std::optional<TaskDefaults> task_defaults;
+  std::optional<FairnessMode> fairness_mode;
+  std::optional<absl::Duration> priority_aging;
+  std::optional<std::map<std::string, double>> fairness_weights;
+  // With `paused` true.
+  std::string paused_by;
+  std::string pause_reason;
 };
 
 // Answered by QueueReply.
@@ -448,6 +475,183 @@ struct ListBatchesCommand {
   std::string page_token;  // the page is behind this id; empty: from the start
 };
 
+// The tasks at the head of a queue. Answered by TaskPageReply.
+struct PeekQueueCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+  std::string queue;
+  uint32_t max_tasks = 10;
+};
+
+// Why tasks of a queue wait. Answered by ExplainReply.
+struct ExplainQueueCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+  std::string queue;
+};
+
+// Why a task waits. Answered by ExplainReply.
+struct ExplainTaskCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+  std::string task_id;
+};
+
+// Answered by StatusReply.
+struct ReleaseOrderingKeyCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+  std::string queue;
+  std::string ordering_key;
+};
+
+// Answered by ExchangeReply.
+struct CreateExchangeCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+  Exchange exchange;
+};
+
+// Answered by ExchangeReply.
+struct GetExchangeCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+  std::string name;
+};
+
+// Answered by ExchangePageReply.
+struct ListExchangesCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+  uint32_t page_size = 100;
+  std::string page_token;  // the page is behind this name; empty: the start
+};
+
+// Answered by ExchangeReply.
+struct UpdateExchangeCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+  std::string name;
+  std::string description;
+  std::string alternate_exchange;
+  std::string etag;  // empty: whatever it is
+};
+
+// Answered by StatusReply.
+struct DeleteExchangeCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+  std::string name;
+};
+
+// Answered by StatusReply.
+struct CreateBindingCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+  Binding binding;
+};
+
+// Answered by StatusReply.
+struct DeleteBindingCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+  Binding binding;
+};
+
+// Answered by BindingPageReply.
+struct ListBindingsCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+  std::string exchange;  // empty: all
+  uint32_t page_size = 100;
+  std::string page_token;  // from a former BindingPageReply; empty: the start
+};
+
+// Answered by RouteRulesReply.
+struct SetRouteRulesCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+  std::vector<RouteRule> rules;
+  std::string etag;  // empty: whatever it is
+};
+
+// Answered by RouteRulesReply.
+struct GetRouteRulesCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+};
+
+// Answered by ResolveRouteReply.
+struct ResolveRouteCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+  std::string type;
+  std::string queue;
+  Route route;  // exchange empty: none
+  std::vector<std::pair<std::string, std::string>> headers;  // sorted by name
+};
+
+// Answered by LimitReply.
+struct CreateLimitCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+  Limit limit;
+};
+
+// Answered by LimitReply.
+struct GetLimitCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+  std::string name;
+};
+
+// Answered by LimitPageReply.
+struct ListLimitsCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+  uint32_t page_size = 100;
+  std::string page_token;  // the page is behind this name; empty: the start
+};
+
+// Answered by LimitReply. What is unset stays.
+struct UpdateLimitCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+  std::string name;
+  std::string etag;  // empty: whatever it is
+  std::optional<std::string> description;
+  std::optional<std::string> type_pattern;
+  std::optional<std::string> queue_pattern;
+  std::optional<uint32_t> max_concurrency;
+  std::optional<std::optional<Rate>> rate;
+  std::optional<bool> disabled;
+};
+
+// Answered by StatusReply.
+struct DeleteLimitCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+  std::string name;
+};
+
+// Answered by LimitUsageReply.
+struct ListLimitUsageCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+  std::string limit;
+  uint32_t page_size = 100;
+  std::string page_token;  // the page is behind this key; empty: the start
+};
+
+// Answered by LimitUsageReply, with one entry.
+struct PauseLimitKeyCommand {
+  ReplyAddress reply;
+  std::string namespace_name;
+  std::string limit;
+  std::string key;
+  absl::Duration duration;  // 0: ends a pause
+};
+
 // The result service has everything up to `position`. Not answered.
 struct OutboxConfirmedCommand {
   uint64_t position = 0;
@@ -477,7 +681,14 @@ using Command = std::variant<
     RedriveDeadLetterCommand, DiscardDeadLetterCommand, PurgeDeadLettersCommand,
     StartRedriveCommand, GetRedriveCommand, CancelRedriveCommand,
     SetBreakerCommand, GetBreakerCommand, ListBreakersCommand,
-    ResetBreakerCommand, SubmitAllCommand>;
+    ResetBreakerCommand, SubmitAllCommand, PeekQueueCommand,
+    ExplainQueueCommand, ExplainTaskCommand, ReleaseOrderingKeyCommand,
+    CreateExchangeCommand, GetExchangeCommand, ListExchangesCommand,
+    UpdateExchangeCommand, DeleteExchangeCommand, CreateBindingCommand,
+    DeleteBindingCommand, ListBindingsCommand, SetRouteRulesCommand,
+    GetRouteRulesCommand, ResolveRouteCommand, CreateLimitCommand,
+    GetLimitCommand, ListLimitsCommand, UpdateLimitCommand, DeleteLimitCommand,
+    ListLimitUsageCommand, PauseLimitKeyCommand>;
 
 }  // namespace apium::broker
 

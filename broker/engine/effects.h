@@ -15,8 +15,12 @@
 #include "broker/engine/breaker.h"
 #include "broker/engine/dead_letter.h"
 #include "broker/engine/engine_stats.h"
+#include "broker/engine/limit.h"
+#include "broker/engine/queue_settings.h"
+#include "broker/engine/routing.h"
 #include "broker/engine/sinks.h"
 #include "broker/engine/task.h"
+#include "broker/engine/wait_reason.h"
 #include "storage/store_batch.h"
 
 // What the world must do after a turn of the engine.
@@ -29,6 +33,8 @@ struct SubmitReply {
   absl::Time create_time;
   // No task was made: the id is that of the task that holds the unique key.
   bool attached = false;
+  // Further tasks that routing made of it.
+  std::vector<std::string> copy_task_ids;
 };
 
 // Every task of a SubmitAllCommand was accepted, or none.
@@ -133,10 +139,10 @@ struct WorkersReply {
 
 struct QueueInfo {
   std::string name;
-  std::string description;
-  bool paused = false;
-  bool submit_paused = false;
-  bool dead_letter = false;
+  QueueSettings settings;
+  std::string paused_by;
+  std::string pause_reason;
+  absl::Time pause_time = absl::InfinitePast();  // InfinitePast: it is not
   std::string etag;
   absl::Time create_time;
   uint64_t ready = 0;
@@ -203,6 +209,59 @@ struct BreakersReply {
   std::vector<BreakerInfo> breakers;  // by type
 };
 
+struct ExplainReply {
+  absl::Status status;
+  TaskState state = TaskState::kQueued;  // of a task
+  std::vector<WaitReason> reasons;
+  // A task that is not known here (any more): as TaskReply.
+  TaskReply::Elsewhere elsewhere = TaskReply::Elsewhere::kNo;
+};
+
+struct ExchangeReply {
+  absl::Status status;
+  Exchange exchange;
+};
+
+struct ExchangePageReply {
+  absl::Status status;
+  std::vector<Exchange> exchanges;  // by name
+  std::string next_page_token;
+};
+
+struct BindingPageReply {
+  absl::Status status;
+  std::vector<Binding> bindings;  // in order
+  std::string next_page_token;
+};
+
+struct RouteRulesReply {
+  absl::Status status;
+  std::vector<RouteRule> rules;
+  std::string etag;
+};
+
+struct ResolveRouteReply {
+  absl::Status status;
+  std::vector<std::string> queues;  // by name
+};
+
+struct LimitReply {
+  absl::Status status;
+  Limit limit;
+};
+
+struct LimitPageReply {
+  absl::Status status;
+  std::vector<Limit> limits;  // by name
+  std::string next_page_token;
+};
+
+struct LimitUsageReply {
+  absl::Status status;
+  std::vector<LimitUsage> usage;  // by key
+  std::string next_page_token;
+};
+
 struct StatsReply {
   EngineStats stats;
 };
@@ -212,7 +271,10 @@ struct Reply {
                WorkersReply, QueueReply, QueuePageReply, PurgeReply, StatsReply,
                BatchReply, BatchPageReply, FollowReply, DeadLetterPageReply,
                DeadLetterReply, RedriveReply, BreakerReply, BreakersReply,
-               CancelTasksReply, TaskCountsReply, SubmitAllReply>
+               CancelTasksReply, TaskCountsReply, SubmitAllReply, ExplainReply,
+               ExchangeReply, ExchangePageReply, BindingPageReply,
+               RouteRulesReply, ResolveRouteReply, LimitReply, LimitPageReply,
+               LimitUsageReply>
       body;
 };
 

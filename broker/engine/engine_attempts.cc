@@ -64,7 +64,7 @@ absl::Status Engine::Impl::Exhaust(LiveTask* task, Ending ending) {
 TaskState Engine::Impl::ExhaustedState(const LiveTask& task) {
   const Queue* queue =
       queues_.Find(task.content().namespace_name, task.content().queue);
-  return queue != nullptr && queue->stored.dead_letter
+  return queue != nullptr && queue->stored.settings.dead_letter
              ? TaskState::kDeadLettered
              : TaskState::kFailed;
 }

@@ -144,7 +144,7 @@ bool Engine::Impl::MayRun(const Session& session, const LaneRank& rank,
 }
 
 Lane* Engine::Impl::BestLane(const Session& session, Queue* queue) const {
-  if (queue->stored.paused) return nullptr;
+  if (queue->stored.settings.paused) return nullptr;
   const BreakerTable::ByType* breakers =
       breakers_.OfNamespace(queue->namespace_name);
   Lane* best = nullptr;
@@ -164,7 +164,7 @@ Lane* Engine::Impl::BestLane(const Session& session, Queue* queue) const {
 
 Lane* Engine::Impl::BestSuspectLane(const Session& session,
                                     const Queue* queue) const {
-  if (queue->stored.paused) return nullptr;
+  if (queue->stored.settings.paused) return nullptr;
   const BreakerTable::ByType* breakers =
       breakers_.OfNamespace(queue->namespace_name);
   Lane* best = nullptr;

@@ -117,6 +117,28 @@ class Engine::Impl {
   absl::Status Apply(GetBreakerCommand&& command);
   absl::Status Apply(ListBreakersCommand&& command);
   absl::Status Apply(ResetBreakerCommand&& command);
+  absl::Status Apply(PeekQueueCommand&& command);
+  absl::Status Apply(ExplainQueueCommand&& command);
+  absl::Status Apply(ExplainTaskCommand&& command);
+  absl::Status Apply(ReleaseOrderingKeyCommand&& command);
+  absl::Status Apply(CreateExchangeCommand&& command);
+  absl::Status Apply(GetExchangeCommand&& command);
+  absl::Status Apply(ListExchangesCommand&& command);
+  absl::Status Apply(UpdateExchangeCommand&& command);
+  absl::Status Apply(DeleteExchangeCommand&& command);
+  absl::Status Apply(CreateBindingCommand&& command);
+  absl::Status Apply(DeleteBindingCommand&& command);
+  absl::Status Apply(ListBindingsCommand&& command);
+  absl::Status Apply(SetRouteRulesCommand&& command);
+  absl::Status Apply(GetRouteRulesCommand&& command);
+  absl::Status Apply(ResolveRouteCommand&& command);
+  absl::Status Apply(CreateLimitCommand&& command);
+  absl::Status Apply(GetLimitCommand&& command);
+  absl::Status Apply(ListLimitsCommand&& command);
+  absl::Status Apply(UpdateLimitCommand&& command);
+  absl::Status Apply(DeleteLimitCommand&& command);
+  absl::Status Apply(ListLimitUsageCommand&& command);
+  absl::Status Apply(PauseLimitKeyCommand&& command);
 
   const std::string& shard_id() const { return shard_id_; }
   const Outbox& outbox() const { return outbox_; }

@@ -16,6 +16,35 @@ namespace {
 // others.
 constexpr size_t kPurgePerTurn = 1000;
 
+template <typename T>
+void TakeIfSet(const std::optional<T>& value, T* setting) {
+  if (value.has_value()) *setting = *value;
+}
+
+// Carries the update out. Whether it changed anything.
+bool ChangeSettings(const UpdateQueueCommand& command, absl::Time now,
+                    StoredQueue* stored) {
+  const QueueSettings before = stored->settings;
+  QueueSettings& settings = stored->settings;
+  TakeIfSet(command.description, &settings.description);
+  TakeIfSet(command.paused, &settings.paused);
+  TakeIfSet(command.submit_paused, &settings.submit_paused);
+  TakeIfSet(command.dead_letter, &settings.dead_letter);
+  TakeIfSet(command.weight, &settings.weight);
+  TakeIfSet(command.max_length, &settings.max_length);
+  TakeIfSet(command.max_bytes, &settings.max_bytes);
+  TakeIfSet(command.overflow_policy, &settings.overflow_policy);
+  TakeIfSet(command.task_defaults, &settings.task_defaults);
+  TakeIfSet(command.fairness_mode, &settings.fairness_mode);
+  TakeIfSet(command.priority_aging, &settings.priority_aging);
+  TakeIfSet(command.fairness_weights, &settings.fairness_weights);
+  if (settings.paused == before.paused) return !(settings == before);
+  stored->pause_time = settings.paused ? now : absl::InfinitePast();
+  stored->paused_by = command.paused_by;
+  stored->pause_reason = command.pause_reason;
+  return true;
+}
+
 }  // namespace
 
 absl::StatusOr<Queue*> Engine::Impl::ExistingQueue(
@@ -65,10 +94,10 @@ absl::Time Engine::Impl::OldestReady(const Queue& queue) const {
 QueueInfo Engine::Impl::InfoOf(const Queue& queue) const {
   QueueInfo info;
   info.name = queue.name;
-  info.description = queue.stored.description;
-  info.paused = queue.stored.paused;
-  info.submit_paused = queue.stored.submit_paused;
-  info.dead_letter = queue.stored.dead_letter;
+  info.settings = queue.stored.settings;
+  info.paused_by = queue.stored.paused_by;
+  info.pause_reason = queue.stored.pause_reason;
+  info.pause_time = queue.stored.pause_time;
   info.etag = absl::StrCat(queue.stored.revision);
   info.create_time = queue.stored.create_time;
   info.ready = queue.ready;
@@ -94,10 +123,8 @@ absl::Status Engine::Impl::Apply(CreateQueueCommand&& command) {
         ExistingQueue(command.namespace_name, command.queue).status();
   } else {
     Queue* queue = CreateQueue(command.namespace_name, command.queue);
-    queue->stored.description = std::move(command.settings.description);
-    queue->stored.paused = command.settings.paused;
-    queue->stored.submit_paused = command.settings.submit_paused;
-    queue->stored.dead_letter = command.settings.dead_letter;
+    queue->stored.settings = std::move(command.settings);
+    if (queue->stored.settings.paused) queue->stored.pause_time = now_;
     reply.queue = InfoOf(*queue);
   }
   AddReply(command.reply, std::move(reply));
@@ -119,18 +146,7 @@ absl::Status Engine::Impl::Apply(UpdateQueueCommand&& command) {
               " was read; it is now ", stored.revision)),
           "ETAG_MISMATCH");
     } else {
-      const StoredQueue before = stored;
-      if (command.description.has_value())
-        stored.description = *command.description;
-      if (command.paused.has_value()) stored.paused = *command.paused;
-      if (command.submit_paused.has_value())
-        stored.submit_paused = *command.submit_paused;
-      if (command.dead_letter.has_value())
-        stored.dead_letter = *command.dead_letter;
-      const bool changed = before.description != stored.description ||
-                           before.paused != stored.paused ||
-                           before.submit_paused != stored.submit_paused ||
-                           before.dead_letter != stored.dead_letter;
+      const bool changed = ChangeSettings(command, now_, &stored);
       if (changed) {
         ++stored.revision;
         queues_.MarkSettingsDirty(*queue);
@@ -344,7 +360,7 @@ absl::Status Engine::Impl::Apply(GetStatsCommand&& command) {
     QueueStats entry = queue->stats;
     entry.namespace_name = queue->namespace_name;
     entry.queue = queue->name;
-    entry.paused = queue->stored.paused;
+    entry.paused = queue->stored.settings.paused;
     entry.ready = queue->ready;
     entry.scheduled = queue->scheduled;
     entry.leased = queue->leased;

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "broker/engine/engine_impl.h"
 #include "common/error_reason.h"
+#include "common/names.h"
 #include "common/status_macros.h"
 #include "common/uuid.h"
 
@@ -54,6 +55,7 @@ absl::StatusOr<std::vector<Engine::Impl::SubmitPlan>> Engine::Impl::PlanAll(
   absl::flat_hash_set<std::string_view> unique_keys;
   for (size_t i = 0; reply->status.ok() && i < plans.size(); ++i) {
     TaskContent& content = *command->tasks[i].content;
+    if (content.queue.empty()) content.queue = kDefaultQueue;
     SubmitPlan& plan = plans[i];
     reply->failed = i;
     plan.minted = content.task_id.empty();

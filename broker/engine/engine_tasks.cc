@@ -62,6 +62,7 @@ absl::Status Engine::Impl::Apply(SubmitCommand&& command) {
     if (answered) return absl::OkStatus();
   }
   TaskContent& content = *command.content;
+  if (content.queue.empty()) content.queue = kDefaultQueue;
   const bool minted = content.task_id.empty();
   if (minted) content.task_id = MintTaskId(now_, options_.partition, random_);
   std::string key = MakeTaskKey(content.namespace_name, content.task_id);
@@ -163,7 +164,7 @@ absl::Status Engine::Impl::CheckQueueForSubmit(const TaskContent& content) {
                ? absl::OkStatus()
                : ExistingQueue(content.namespace_name, content.queue).status();
   }
-  if (!queue->stored.submit_paused) return absl::OkStatus();
+  if (!queue->stored.settings.submit_paused) return absl::OkStatus();
   return WithReason(absl::FailedPreconditionError(absl::StrCat(
                         "queue ", queue->name, " is paused for submits")),
                     "QUEUE_PAUSED_FOR_SUBMIT", {{"queue", queue->name}});
@@ -333,7 +334,7 @@ std::string Engine::Impl::WaitingReason(const LiveTask& task) {
   const TaskContent& content = task.content();
   Queue* queue = queues_.Find(content.namespace_name, content.queue);
   if (queue == nullptr) return "";
-  if (queue->stored.paused)
+  if (queue->stored.settings.paused)
     return absl::StrCat("queue ", queue->name, " is paused");
   if (std::string held = BreakerReason(content); !held.empty()) return held;
   if (queue->sessions == 0)

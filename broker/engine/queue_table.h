@@ -15,7 +15,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "broker/engine/engine_stats.h"
-#include "broker/storage/record_codec.h"
+#include "broker/storage/queue_codec.h"
 #include "storage/store.h"
 #include "storage/store_batch.h"
 

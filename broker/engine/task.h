@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "broker/engine/placement.h"
 #include "common/fingerprint.h"
 
 // What the engine knows of a task. The engine's own structs: apium.v1 is what
@@ -128,6 +129,7 @@ struct TaskContent {
       absl::ZeroDuration();  // 0: the result service's default
   absl::Duration soft_time_limit = absl::ZeroDuration();  // 0: none
   std::shared_ptr<const Unique> unique;                   // null: none
+  std::shared_ptr<const Placement> placement;             // null: none
   ResultMode result_mode = ResultMode::kKeep;
   DeliveryMode delivery_mode = DeliveryMode::kAtLeastOnce;
   std::string batch_id;       // empty: none

@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "broker/service/engine_call.h"
+#include "broker/service/field_checks.h"
+#include "broker/service/queue_settings_from_proto.h"
 #include "broker/service/task_from_proto.h"
 #include "broker/service/task_to_proto.h"
 #include "common/error_reason.h"
@@ -15,14 +17,8 @@
 namespace apium::broker {
 namespace {
 
-constexpr size_t kDescriptionBytesMax = 1024;
-
-absl::Status CheckDescription(const std::string& description) {
-  if (description.size() <= kDescriptionBytesMax) return absl::OkStatus();
-  return InvalidField("queue.description",
-                      StrCat("is ", description.size(),
-                             " bytes; must be at most ", kDescriptionBytesMax));
-}
+constexpr size_t kPausedByBytesMax = 255;
+constexpr size_t kPauseReasonBytesMax = 1024;
 
 // Fills the names of a command about one queue.
 template <typename CommandType>
@@ -50,43 +46,6 @@ grpc::ServerUnaryReactor* StartQueueCall(const ServiceContext& context,
       });
 }
 
-absl::Status TakeUpdate(const v1::UpdateQueueRequest& request,
-                        UpdateQueueCommand* command) {
-  const v1::Queue& queue = request.queue();
-  APIUM_RETURN_IF_ERROR(
-      NameQueue(request.namespace_(), "queue.name", queue.name(), command));
-  command->etag = queue.etag();
-  if (request.update_mask().paths().empty()) {
-    return InvalidField(
-        "update_mask",
-        "is empty; name what to change: \"description\", "
-        "\"paused\", \"submit_paused\", \"dead_letter\", or \"*\"");
-  }
-  for (const std::string& path : request.update_mask().paths()) {
-    const bool all = path == "*";
-    const bool known = all || path == "description" || path == "paused" ||
-                       path == "submit_paused" || path == "dead_letter";
-    if (!known) {
-      return InvalidField(
-          "update_mask",
-          StrCat(QuoteForMessage(path),
-                 " cannot be changed; it takes \"description\", \"paused\", "
-                 "\"submit_paused\", \"dead_letter\", or \"*\""));
-    }
-    if (all || path == "description") {
-      APIUM_RETURN_IF_ERROR(CheckDescription(queue.description()));
-      command->description = queue.description();
-    }
-    if (all || path == "paused") command->paused = queue.paused();
-    if (all || path == "submit_paused") {
-      command->submit_paused = queue.submit_paused();
-    }
-    if (all || path == "dead_letter")
-      command->dead_letter = queue.dead_letter();
-  }
-  return absl::OkStatus();
-}
-
 }  // namespace
 
 grpc::ServerUnaryReactor* QueueServiceImpl::CreateQueue(
@@ -95,12 +54,11 @@ grpc::ServerUnaryReactor* QueueServiceImpl::CreateQueue(
   CreateQueueCommand command;
   absl::Status status = NameQueue(request->namespace_(), "queue.name",
                                   request->queue().name(), &command);
-  if (status.ok()) status = CheckDescription(request->queue().description());
+  if (status.ok()) {
+    v1::Queue queue = request->queue();
+    status = SettingsFromProto(&queue, &command.settings);
+  }
   if (!status.ok()) return FinishNow(rpc, status);
-  command.settings = {.description = request->queue().description(),
-                      .paused = request->queue().paused(),
-                      .submit_paused = request->queue().submit_paused(),
-                      .dead_letter = request->queue().dead_letter()};
   return StartQueueCall(context_, std::move(command), response);
 }
 
@@ -144,8 +102,13 @@ grpc::ServerUnaryReactor* QueueServiceImpl::UpdateQueue(
     grpc::CallbackServerContext* rpc, const v1::UpdateQueueRequest* request,
     v1::UpdateQueueResponse* response) {
   UpdateQueueCommand command;
-  const absl::Status taken = TakeUpdate(*request, &command);
-  if (!taken.ok()) return FinishNow(rpc, taken);
+  absl::Status status = NameQueue(request->namespace_(), "queue.name",
+                                  request->queue().name(), &command);
+  if (status.ok()) {
+    v1::UpdateQueueRequest update = *request;
+    status = UpdateFromProto(&update, &command);
+  }
+  if (!status.ok()) return FinishNow(rpc, status);
   return StartQueueCall(context_, std::move(command), response);
 }
 
@@ -165,10 +128,19 @@ grpc::ServerUnaryReactor* QueueServiceImpl::PauseQueue(
     grpc::CallbackServerContext* rpc, const v1::PauseQueueRequest* request,
     v1::PauseQueueResponse* response) {
   UpdateQueueCommand command;
-  const absl::Status named =
+  absl::Status status =
       NameQueue(request->namespace_(), "name", request->name(), &command);
-  if (!named.ok()) return FinishNow(rpc, named);
+  if (status.ok()) {
+    status =
+        CheckTextLength("paused_by", request->paused_by(), kPausedByBytesMax);
+  }
+  if (status.ok()) {
+    status = CheckTextLength("reason", request->reason(), kPauseReasonBytesMax);
+  }
+  if (!status.ok()) return FinishNow(rpc, status);
   command.paused = true;
+  command.paused_by = request->paused_by();
+  command.pause_reason = request->reason();
   return StartQueueCall(context_, std::move(command), response);
 }
 

@@ -9,6 +9,9 @@
 #include <vector>
 
 #include "apium/v1/task.pb.h"
+#include "broker/service/field_checks.h"
+#include "broker/service/placement_from_proto.h"
+#include "broker/service/retry_policy_from_proto.h"
 #include "broker/service/spec_fingerprint.h"
 #include "common/error_reason.h"
 #include "common/names.h"
@@ -23,38 +26,11 @@ namespace {
 // As documented in apium/v1/task.proto.
 constexpr absl::Duration kTenYears = kEtaAheadMax;
 constexpr size_t kContentTypeBytes = 255;
-constexpr uint32_t kCrashesMax = 1'000'000;
-constexpr uint32_t kReturnsMax = 1'000'000;
 constexpr size_t kUniqueKeyBytes = 255;
 constexpr size_t kFailureTypeBytes = 255;
 constexpr size_t kFailureMessageBytes = 4 * 1024;
 constexpr size_t kFailureStackBytes = 32 * 1024;
 constexpr size_t kReasonBytes = 1024;
-constexpr int kNonRetryableTypesMax = 64;
-
-absl::Status OutOfRange(const char* field, std::string_view value,
-                        std::string_view range) {
-  return InvalidField(field, StrCat("is ", value, "; must be ", range));
-}
-
-enum class Zero { kAllowed, kRefused };
-
-absl::StatusOr<absl::Duration> DurationUpToTenYears(
-    const char* field, const google::protobuf::Duration& proto, Zero zero) {
-  APIUM_ASSIGN_OR_RETURN(const absl::Duration duration,
-                         DurationFromProto(field, proto));
-  const bool too_short =
-      duration < absl::ZeroDuration() ||
-      (zero == Zero::kRefused && duration == absl::ZeroDuration());
-  if (too_short || duration > kTenYears) {
-    return OutOfRange(
-        field, absl::FormatDuration(duration),
-        StrCat(zero == Zero::kRefused ? "above 0 and at most " : "in [0, ",
-               absl::FormatDuration(kTenYears),
-               zero == Zero::kRefused ? "" : "]"));
-  }
-  return duration;
-}
 
 // Fields that no part of the broker carries out yet: refused rather than
 // ignored.
@@ -75,9 +51,43 @@ absl::Status CheckImplemented(const v1::TaskSpec& spec) {
   if (!spec.required_labels().empty()) {
     return refuse("spec.required_labels", "choosing workers by label");
   }
+  if (!spec.preferred_labels().empty()) {
+    return refuse("spec.preferred_labels", "choosing workers by label");
+  }
+  if (!spec.sticky_key().empty()) {
+    return refuse("spec.sticky_key", "choosing workers by key");
+  }
+  if (!spec.limit_keys().empty()) {
+    return refuse("spec.limit_keys", "limits by key");
+  }
+  if (!spec.exchange().empty()) {
+    return refuse("spec.exchange", "exchanges");
+  }
   if (!spec.parent_task_ids().empty()) {
     return refuse("spec.parent_task_ids", "running after other tasks");
   }
+  return absl::OkStatus();
+}
+
+absl::Status TakeRoute(v1::TaskSpec* spec, TaskContent* content,
+                       std::shared_ptr<const Route>* route) {
+  if (!spec->queue().empty()) {
+    APIUM_RETURN_IF_ERROR(ValidateQueueName("spec.queue", spec->queue()));
+    content->queue = std::move(*spec->mutable_queue());
+  }
+  if (spec->exchange().empty()) {
+    if (spec->routing_key().empty()) return absl::OkStatus();
+    return InvalidField("spec.routing_key", "is for an exchange; name it");
+  }
+  if (!content->queue.empty()) {
+    return InvalidField("spec.exchange", "excludes queue; set one of them");
+  }
+  APIUM_RETURN_IF_ERROR(ValidateQueueName("spec.exchange", spec->exchange()));
+  APIUM_RETURN_IF_ERROR(
+      CheckTextLength("spec.routing_key", spec->routing_key(), kNameBytesMax));
+  *route = std::make_shared<Route>(
+      Route{.exchange = std::move(*spec->mutable_exchange()),
+            .routing_key = std::move(*spec->mutable_routing_key())});
   return absl::OkStatus();
 }
 
@@ -152,89 +162,6 @@ absl::Status TakeTimes(const v1::TaskSpec& spec, absl::Time now,
         content.soft_time_limit,
         DurationUpToTenYears("spec.soft_time_limit", spec.soft_time_limit(),
                              Zero::kRefused));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status TakeBackoff(const v1::RetryPolicy& proto, RetryPolicy* policy) {
-  if (proto.has_initial_delay()) {
-    APIUM_ASSIGN_OR_RETURN(
-        policy->initial_delay,
-        DurationUpToTenYears("spec.retry_policy.initial_delay",
-                             proto.initial_delay(), Zero::kAllowed));
-  }
-  if (proto.has_max_delay()) {
-    APIUM_ASSIGN_OR_RETURN(
-        policy->max_delay,
-        DurationUpToTenYears("spec.retry_policy.max_delay", proto.max_delay(),
-                             Zero::kAllowed));
-    if (policy->max_delay < policy->initial_delay) {
-      return OutOfRange("spec.retry_policy.max_delay",
-                        absl::FormatDuration(policy->max_delay),
-                        StrCat("at least initial_delay, which is ",
-                               absl::FormatDuration(policy->initial_delay)));
-    }
-  } else {
-    policy->max_delay = std::max(policy->max_delay, policy->initial_delay);
-  }
-  if (proto.multiplier() != 0) {
-    // Written so that NaN is refused.
-    if (!(proto.multiplier() >= 1 &&
-          proto.multiplier() <= kRetryMultiplierMax)) {
-      return OutOfRange("spec.retry_policy.multiplier",
-                        StrCat(proto.multiplier()),
-                        StrCat("0 or in [1, ", kRetryMultiplierMax, "]"));
-    }
-    policy->multiplier = proto.multiplier();
-  }
-  if (proto.has_jitter()) {
-    if (!(proto.jitter() >= 0 && proto.jitter() <= 1)) {
-      return OutOfRange("spec.retry_policy.jitter", StrCat(proto.jitter()),
-                        "in [0, 1]");
-    }
-    policy->jitter = proto.jitter();
-  }
-  return absl::OkStatus();
-}
-
-absl::Status TakeRetryPolicy(v1::RetryPolicy* proto, RetryPolicy* policy) {
-  if (proto->max_attempts() > kAttemptsMax) {
-    return OutOfRange("spec.retry_policy.max_attempts",
-                      StrCat(proto->max_attempts()),
-                      StrCat("at most ", kAttemptsMax));
-  }
-  if (proto->max_attempts() != 0) policy->max_attempts = proto->max_attempts();
-  if (proto->max_crashes() > kCrashesMax) {
-    return OutOfRange("spec.retry_policy.max_crashes",
-                      StrCat(proto->max_crashes()),
-                      StrCat("at most ", kCrashesMax));
-  }
-  if (proto->max_crashes() != 0) policy->max_crashes = proto->max_crashes();
-  if (proto->max_returns() > kReturnsMax) {
-    return OutOfRange("spec.retry_policy.max_returns",
-                      StrCat(proto->max_returns()),
-                      StrCat("at most ", kReturnsMax));
-  }
-  if (proto->max_returns() != 0) policy->max_returns = proto->max_returns();
-  if (proto->has_total_time_limit()) {
-    APIUM_ASSIGN_OR_RETURN(
-        policy->total_time_limit,
-        DurationUpToTenYears("spec.retry_policy.total_time_limit",
-                             proto->total_time_limit(), Zero::kRefused));
-  }
-  APIUM_RETURN_IF_ERROR(TakeBackoff(*proto, policy));
-  if (proto->non_retryable_types_size() > kNonRetryableTypesMax) {
-    return OutOfRange("spec.retry_policy.non_retryable_types",
-                      StrCat(proto->non_retryable_types_size(), " long"),
-                      StrCat("at most ", kNonRetryableTypesMax, " entries"));
-  }
-  for (std::string& type : *proto->mutable_non_retryable_types()) {
-    if (type.empty() || type.size() > kFailureTypeBytes) {
-      return OutOfRange("spec.retry_policy.non_retryable_types",
-                        QuoteForMessage(type),
-                        StrCat("1 to ", kFailureTypeBytes, " bytes each"));
-    }
-    policy->non_retryable_types.push_back(std::move(type));
   }
   return absl::OkStatus();
 }
@@ -401,12 +328,7 @@ absl::Status SubmitFromProto(const TaskLimits& limits,
     // Only ids that a submitter chose can come again.
     content->fingerprint = SpecFingerprint(*spec);
   }
-  if (spec->queue().empty()) {
-    content->queue = kDefaultQueue;
-  } else {
-    APIUM_RETURN_IF_ERROR(ValidateQueueName("spec.queue", spec->queue()));
-    content->queue = std::move(*spec->mutable_queue());
-  }
+  APIUM_RETURN_IF_ERROR(TakeRoute(spec, content.get(), &command->route));
   if (spec->has_priority()) {
     if (spec->priority() > kPriorityMax) {
       return OutOfRange("spec.priority", StrCat(spec->priority()),
@@ -417,8 +339,9 @@ absl::Status SubmitFromProto(const TaskLimits& limits,
   APIUM_RETURN_IF_ERROR(TakePayload(limits, spec, &content->payload));
   APIUM_RETURN_IF_ERROR(TakeHeaders(spec, content.get()));
   if (spec->has_retry_policy()) {
-    APIUM_RETURN_IF_ERROR(
-        TakeRetryPolicy(spec->mutable_retry_policy(), &content->retry_policy));
+    APIUM_RETURN_IF_ERROR(RetryPolicyFromProto("spec.retry_policy",
+                                               spec->mutable_retry_policy(),
+                                               &content->retry_policy));
   }
   if (spec->has_unique()) {
     APIUM_RETURN_IF_ERROR(TakeUnique(spec->mutable_unique(), content.get()));
@@ -428,6 +351,12 @@ absl::Status SubmitFromProto(const TaskLimits& limits,
     APIUM_RETURN_IF_ERROR(ValidateTaskId("spec.batch_id", spec->batch_id()));
     content->batch_id = std::move(*spec->mutable_batch_id());
   }
+  APIUM_RETURN_IF_ERROR(PlacementFromProto(spec, &content->placement));
+  command->unsaid = {
+      .priority = !spec->has_priority(),
+      .retry_policy = !spec->has_retry_policy(),
+      .result_mode = spec->result_mode() == v1::RESULT_MODE_UNSPECIFIED,
+      .delivery_mode = spec->delivery_mode() == v1::DELIVERY_MODE_UNSPECIFIED};
   command->content = std::move(content);
   APIUM_RETURN_IF_ERROR(TakeTimes(*spec, now, command));
   command->content->namespace_name = namespace_name;

@@ -41,6 +41,13 @@ void RetryPolicyToProto(const RetryPolicy& policy, v1::RetryPolicy* proto) {
   }
 }
 
+template <typename Headers>
+void HeadersToProto(
+    const std::vector<std::pair<std::string, std::string>>& headers,
+    Headers* proto) {
+  for (const auto& [name, value] : headers) (*proto)[name] = value;
+}
+
 void UniqueToProto(const Unique& unique, v1::Unique* proto) {
   proto->set_key(unique.key);
   proto->set_scope(static_cast<v1::UniqueScope>(unique.scope));
@@ -48,6 +55,22 @@ void UniqueToProto(const Unique& unique, v1::Unique* proto) {
     DurationToProto(unique.window, proto->mutable_window());
   }
   proto->set_on_conflict(static_cast<v1::UniqueConflict>(unique.on_conflict));
+}
+
+void PlacementToProto(const Placement& placement, v1::TaskSpec* spec) {
+  spec->set_fairness_key(placement.fairness_key);
+  if (!placement.fairness_key.empty()) {
+    spec->set_fairness_weight(placement.fairness_weight);
+  }
+  spec->set_ordering_key(placement.ordering_key);
+  if (!placement.ordering_key.empty()) {
+    spec->set_ordering_failure_policy(static_cast<v1::OrderingFailurePolicy>(
+        placement.ordering_failure_policy));
+  }
+  HeadersToProto(placement.required_labels, spec->mutable_required_labels());
+  HeadersToProto(placement.preferred_labels, spec->mutable_preferred_labels());
+  spec->set_sticky_key(placement.sticky_key);
+  HeadersToProto(placement.limit_keys, spec->mutable_limit_keys());
 }
 
 void EventToProto(const TaskEvent& event, v1::TaskEvent* proto) {
@@ -66,13 +89,6 @@ void EventToProto(const TaskEvent& event, v1::TaskEvent* proto) {
     FailureToProto(*event.failure, proto->mutable_failure());
   }
   proto->set_detail(event.detail);
-}
-
-template <typename Headers>
-void HeadersToProto(
-    const std::vector<std::pair<std::string, std::string>>& headers,
-    Headers* proto) {
-  for (const auto& [name, value] : headers) (*proto)[name] = value;
 }
 
 // What a task says of itself besides its events.
@@ -184,6 +200,7 @@ void SpecWithoutPolicyToProto(const TaskContent& content, View view,
     spec->set_delivery_mode(
         static_cast<v1::DeliveryMode>(content.delivery_mode));
   }
+  if (content.placement != nullptr) PlacementToProto(*content.placement, spec);
   spec->set_batch_id(content.batch_id);
 }
 
@@ -375,13 +392,66 @@ void ChunkToProto(TaskChunk&& chunk, v1::TaskChunk* proto) {
   TimeToProto(chunk.time, proto->mutable_time());
 }
 
+namespace {
+
+void DefaultsToProto(const TaskDefaults& defaults, v1::TaskDefaults* proto) {
+  if (defaults.priority.has_value()) proto->set_priority(*defaults.priority);
+  if (defaults.retry_policy.has_value()) {
+    RetryPolicyToProto(*defaults.retry_policy, proto->mutable_retry_policy());
+  }
+  if (defaults.expire_after.has_value()) {
+    DurationToProto(*defaults.expire_after, proto->mutable_expire_after());
+  }
+  if (defaults.result_ttl.has_value()) {
+    DurationToProto(*defaults.result_ttl, proto->mutable_result_ttl());
+  }
+  if (defaults.soft_time_limit.has_value()) {
+    DurationToProto(*defaults.soft_time_limit,
+                    proto->mutable_soft_time_limit());
+  }
+  if (defaults.result_mode.has_value()) {
+    proto->set_result_mode(static_cast<v1::ResultMode>(*defaults.result_mode));
+  }
+  if (defaults.delivery_mode.has_value()) {
+    proto->set_delivery_mode(
+        static_cast<v1::DeliveryMode>(*defaults.delivery_mode));
+  }
+}
+
+void SettingsToProto(const QueueSettings& settings, v1::Queue* proto) {
+  proto->set_description(settings.description);
+  proto->set_paused(settings.paused);
+  proto->set_submit_paused(settings.submit_paused);
+  proto->set_dead_letter(settings.dead_letter);
+  proto->set_weight(settings.weight);
+  proto->set_max_length(settings.max_length);
+  proto->set_max_bytes(settings.max_bytes);
+  proto->set_overflow_policy(
+      static_cast<v1::OverflowPolicy>(settings.overflow_policy));
+  if (!(settings.task_defaults == TaskDefaults())) {
+    DefaultsToProto(settings.task_defaults, proto->mutable_task_defaults());
+  }
+  proto->set_fairness_mode(
+      static_cast<v1::FairnessMode>(settings.fairness_mode));
+  if (settings.priority_aging != absl::ZeroDuration()) {
+    DurationToProto(settings.priority_aging, proto->mutable_priority_aging());
+  }
+  proto->mutable_fairness_weights()->insert(settings.fairness_weights.begin(),
+                                            settings.fairness_weights.end());
+  proto->set_broadcast(settings.broadcast);
+}
+
+}  // namespace
+
 void QueueToProto(const QueueInfo& queue, v1::Queue* proto) {
   proto->set_name(queue.name);
-  proto->set_description(queue.description);
-  proto->set_paused(queue.paused);
-  proto->set_submit_paused(queue.submit_paused);
+  SettingsToProto(queue.settings, proto);
+  proto->set_paused_by(queue.paused_by);
+  proto->set_pause_reason(queue.pause_reason);
+  if (queue.pause_time != absl::InfinitePast()) {
+    TimeToProto(queue.pause_time, proto->mutable_pause_time());
+  }
   proto->set_etag(queue.etag);
-  proto->set_dead_letter(queue.dead_letter);
   TimeToProto(queue.create_time, proto->mutable_create_time());
   v1::QueueCounts* const counts = proto->mutable_counts();
   counts->set_ready(queue.ready);

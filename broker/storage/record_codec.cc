@@ -6,6 +6,7 @@
 #include "apium/storage/v1/record.pb.h"
 #include "broker/storage/key_format.h"
 #include "broker/storage/record_value.h"
+#include "broker/storage/retry_policy_codec.h"
 
 namespace apium::broker {
 namespace {
@@ -51,41 +52,6 @@ Failure FromRecord(pb::FailureRecord* record) {
           .message = std::move(*record->mutable_message()),
           .stack = std::move(*record->mutable_stack()),
           .non_retryable = record->non_retryable()};
-}
-
-void ToRecord(const RetryPolicy& policy, pb::RetryPolicyRecord* record) {
-  record->set_max_attempts(policy.max_attempts);
-  record->set_initial_delay_nanos(
-      absl::ToInt64Nanoseconds(policy.initial_delay));
-  record->set_multiplier(policy.multiplier);
-  record->set_max_delay_nanos(absl::ToInt64Nanoseconds(policy.max_delay));
-  record->set_jitter(policy.jitter);
-  for (const std::string& type : policy.non_retryable_types)
-    record->add_non_retryable_types(type);
-  record->set_max_crashes(policy.max_crashes);
-  record->set_max_returns(policy.max_returns);
-  if (policy.total_time_limit != absl::InfiniteDuration()) {
-    record->set_total_time_limit_nanos(
-        absl::ToInt64Nanoseconds(policy.total_time_limit));
-  }
-}
-
-RetryPolicy FromRecord(pb::RetryPolicyRecord* record) {
-  RetryPolicy policy;
-  policy.max_attempts = record->max_attempts();
-  policy.initial_delay = absl::Nanoseconds(record->initial_delay_nanos());
-  policy.multiplier = record->multiplier();
-  policy.max_delay = absl::Nanoseconds(record->max_delay_nanos());
-  policy.jitter = record->jitter();
-  for (std::string& type : *record->mutable_non_retryable_types())
-    policy.non_retryable_types.push_back(std::move(type));
-  policy.max_crashes = record->max_crashes();
-  policy.max_returns = record->max_returns();
-  if (record->total_time_limit_nanos() != 0) {
-    policy.total_time_limit =
-        absl::Nanoseconds(record->total_time_limit_nanos());
-  }
-  return policy;
 }
 
 void ToRecord(const Unique& unique, pb::UniqueRecord* record) {
@@ -152,23 +118,58 @@ TaskHistory HistoryFromRecord(Record* record) {
 
 using Headers = std::vector<std::pair<std::string, std::string>>;
 
-template <typename Record>
-void HeadersToRecord(const Headers& headers, Record* record) {
+using HeaderRecords = google::protobuf::RepeatedPtrField<pb::HeaderRecord>;
+
+void HeadersToRecord(const Headers& headers, HeaderRecords* records) {
   for (const auto& [name, value] : headers) {
-    pb::HeaderRecord* header = record->add_headers();
+    pb::HeaderRecord* header = records->Add();
     header->set_name(name);
     header->set_value(value);
   }
 }
 
-template <typename Record>
-Headers HeadersFromRecord(Record* record) {
+Headers HeadersFromRecord(HeaderRecords* records) {
   Headers headers;
-  for (pb::HeaderRecord& header : *record->mutable_headers()) {
+  for (pb::HeaderRecord& header : *records) {
     headers.emplace_back(std::move(*header.mutable_name()),
                          std::move(*header.mutable_value()));
   }
   return headers;
+}
+
+void ToRecord(const Placement& placement, pb::PlacementRecord* record) {
+  record->set_fairness_key(placement.fairness_key);
+  if (placement.fairness_weight != 1)
+    record->set_fairness_weight(placement.fairness_weight);
+  record->set_ordering_key(placement.ordering_key);
+  if (placement.ordering_failure_policy != OrderingFailurePolicy::kSkip) {
+    record->set_ordering_failure_policy(
+        static_cast<uint32_t>(placement.ordering_failure_policy));
+  }
+  HeadersToRecord(placement.required_labels, record->mutable_required_labels());
+  HeadersToRecord(placement.preferred_labels,
+                  record->mutable_preferred_labels());
+  record->set_sticky_key(placement.sticky_key);
+  HeadersToRecord(placement.limit_keys, record->mutable_limit_keys());
+}
+
+std::shared_ptr<const Placement> FromRecord(pb::PlacementRecord* record) {
+  auto placement = std::make_shared<Placement>();
+  placement->fairness_key = std::move(*record->mutable_fairness_key());
+  if (record->fairness_weight() != 0)
+    placement->fairness_weight = record->fairness_weight();
+  placement->ordering_key = std::move(*record->mutable_ordering_key());
+  if (record->ordering_failure_policy() != 0) {
+    placement->ordering_failure_policy =
+        static_cast<OrderingFailurePolicy>(record->ordering_failure_policy());
+  }
+  placement->required_labels =
+      HeadersFromRecord(record->mutable_required_labels());
+  placement->preferred_labels =
+      HeadersFromRecord(record->mutable_preferred_labels());
+  placement->sticky_key = std::move(*record->mutable_sticky_key());
+  placement->limit_keys = HeadersFromRecord(record->mutable_limit_keys());
+  return placement;
 }
 
 uint32_t ToRecord(ResultMode mode) {
@@ -184,9 +185,9 @@ void ContentToRecord(const TaskContent& content, pb::TaskRecord* record) {
   record->set_queue(content.queue);
   record->set_priority(content.priority);
   ToRecord(content.payload, record->mutable_payload());
-  HeadersToRecord(content.headers, record);
+  HeadersToRecord(content.headers, record->mutable_headers());
   if (!(content.retry_policy == RetryPolicy()))
-    ToRecord(content.retry_policy, record->mutable_retry_policy());
+    RetryPolicyToRecord(content.retry_policy, record->mutable_retry_policy());
   record->set_eta_nanos(NanosFrom(content.eta));
   record->set_expire_nanos(NanosFrom(content.expire_time));
   record->set_result_ttl_nanos(absl::ToInt64Nanoseconds(content.result_ttl));
@@ -201,6 +202,8 @@ void ContentToRecord(const TaskContent& content, pb::TaskRecord* record) {
   if (content.delivery_mode != DeliveryMode::kAtLeastOnce)
     record->set_delivery_mode(static_cast<uint32_t>(content.delivery_mode));
   record->set_batch_id(content.batch_id);
+  if (content.placement != nullptr)
+    ToRecord(*content.placement, record->mutable_placement());
 }
 
 std::shared_ptr<const TaskContent> ContentFromRecord(std::string_view task_key,
@@ -214,9 +217,10 @@ std::shared_ptr<const TaskContent> ContentFromRecord(std::string_view task_key,
   content->queue = std::move(*record->mutable_queue());
   content->priority = static_cast<uint8_t>(record->priority());
   content->payload = FromRecord(record->mutable_payload());
-  content->headers = HeadersFromRecord(record);
+  content->headers = HeadersFromRecord(record->mutable_headers());
   if (record->has_retry_policy())
-    content->retry_policy = FromRecord(record->mutable_retry_policy());
+    content->retry_policy =
+        RetryPolicyFromRecord(record->mutable_retry_policy());
   content->eta = TimeFrom(record->eta_nanos(), absl::InfinitePast());
   content->expire_time =
       TimeFrom(record->expire_nanos(), absl::InfiniteFuture());
@@ -232,6 +236,8 @@ std::shared_ptr<const TaskContent> ContentFromRecord(std::string_view task_key,
     content->delivery_mode = static_cast<DeliveryMode>(record->delivery_mode());
   }
   content->batch_id = std::move(*record->mutable_batch_id());
+  if (record->has_placement())
+    content->placement = FromRecord(record->mutable_placement());
   return content;
 }
 
@@ -256,7 +262,7 @@ void ToRecord(const Outcome& outcome, pb::OutcomeRecord* record) {
   record->set_returns(outcome.returns);
   record->set_lease_nanos(NanosFrom(outcome.lease_time));
   HistoryToRecord(outcome.history, record);
-  HeadersToRecord(outcome.headers, record);
+  HeadersToRecord(outcome.headers, record->mutable_headers());
   record->set_result_mode(ToRecord(outcome.result_mode));
   record->set_chunks(outcome.chunks);
   if (outcome.details != nullptr)
@@ -287,7 +293,7 @@ std::shared_ptr<const Outcome> FromRecord(pb::OutcomeRecord* record) {
   outcome->returns = record->returns();
   outcome->lease_time = TimeFrom(record->lease_nanos(), absl::InfinitePast());
   outcome->history = HistoryFromRecord(record);
-  outcome->headers = HeadersFromRecord(record);
+  outcome->headers = HeadersFromRecord(record->mutable_headers());
   outcome->result_mode = ResultModeFromRecord(record->result_mode());
   outcome->chunks = record->chunks();
   if (record->has_details()) {
@@ -479,33 +485,6 @@ absl::StatusOr<std::vector<std::shared_ptr<const Outcome>>> DecodeOutboxRow(
   for (pb::OutcomeRecord& entry : *record.mutable_outcomes())
     outcomes.push_back(FromRecord(&entry));
   return outcomes;
-}
-
-std::string EncodeQueue(const StoredQueue& queue) {
-  pb::QueueRecord record;
-  record.set_queue_id(queue.queue_id);
-  record.set_description(queue.description);
-  record.set_paused(queue.paused);
-  record.set_submit_paused(queue.submit_paused);
-  record.set_revision(queue.revision);
-  record.set_create_nanos(NanosFrom(queue.create_time));
-  record.set_dead_letter(queue.dead_letter);
-  return record.SerializeAsString();
-}
-
-absl::StatusOr<StoredQueue> DecodeQueue(std::string_view value) {
-  pb::QueueRecord record;
-  if (!ParseRecord(value, &record) || record.queue_id() == 0)
-    return DamagedRow("queue");
-  StoredQueue queue;
-  queue.queue_id = record.queue_id();
-  queue.description = std::move(*record.mutable_description());
-  queue.paused = record.paused();
-  queue.submit_paused = record.submit_paused();
-  queue.revision = record.revision();
-  queue.create_time = absl::FromUnixNanos(record.create_nanos());
-  queue.dead_letter = record.dead_letter();
-  return queue;
 }
 
 }  // namespace apium::broker

@@ -104,18 +104,6 @@ std::string EncodeOutboxRow(
 absl::StatusOr<std::vector<std::shared_ptr<const Outcome>>> DecodeOutboxRow(
     std::string_view value);
 
-struct StoredQueue {
-  uint32_t queue_id = 0;
-  std::string description;
-  bool paused = false;
-  bool submit_paused = false;
-  uint64_t revision = 1;
-  absl::Time create_time;
-  bool dead_letter = false;
-};
-std::string EncodeQueue(const StoredQueue& queue);
-absl::StatusOr<StoredQueue> DecodeQueue(std::string_view value);
-
 }  // namespace apium::broker
 
 #endif  // APIUM_BROKER_STORAGE_RECORD_CODEC_H_

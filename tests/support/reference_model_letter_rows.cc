@@ -14,6 +14,7 @@
 #include "absl/strings/str_join.h"
 #include "broker/storage/dead_letter_codec.h"
 #include "broker/storage/key_format.h"
+#include "broker/storage/queue_codec.h"
 #include "broker/storage/record_codec.h"
 #include "broker/storage/record_value.h"
 #include "tests/support/reference_model.h"

@@ -310,14 +310,14 @@ TEST_F(DeadLetterTest, PurgesOverManyTurns) {
 TEST_F(DeadLetterTest, SwitchingTheSettingOffKeepsTheLetters) {
   Die("a");
   h_.UpdateQueue({.queue = "mail", .dead_letter = false});
-  EXPECT_FALSE(h_.QueueDetails("mail").dead_letter);
+  EXPECT_FALSE(h_.QueueDetails("mail").settings.dead_letter);
   h_.Submit("b", {.queue = "mail"});
   h_.Fail("w1", "b", {.non_retryable = true});
   EXPECT_EQ(h_.State("b"), "FAILED");
   EXPECT_EQ(Letters(), "a");
   h_.UpdateQueue({.queue = "mail", .dead_letter = true});
   h_.Restart();
-  EXPECT_TRUE(h_.QueueDetails("mail").dead_letter);
+  EXPECT_TRUE(h_.QueueDetails("mail").settings.dead_letter);
 }
 
 }  // namespace

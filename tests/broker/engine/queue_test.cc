@@ -23,9 +23,9 @@ TEST(QueueTest, IsMadeOnce) {
   EXPECT_EQ(h.CreateQueue("mail"), "ALREADY_EXISTS/QUEUE_EXISTS");
   const QueueInfo queue = h.QueueDetails("mail");
   EXPECT_EQ(queue.name, "mail");
-  EXPECT_EQ(queue.description, "letters");
+  EXPECT_EQ(queue.settings.description, "letters");
   EXPECT_EQ(queue.create_time, h.now());
-  EXPECT_FALSE(queue.paused);
+  EXPECT_FALSE(queue.settings.paused);
   EXPECT_FALSE(queue.etag.empty());
 }
 
@@ -36,9 +36,9 @@ TEST(QueueTest, SettingsSurviveARestart) {
   const QueueInfo before = h.QueueDetails("mail");
   h.Restart();
   const QueueInfo after = h.QueueDetails("mail");
-  EXPECT_EQ(after.description, "letters");
-  EXPECT_TRUE(after.paused);
-  EXPECT_TRUE(after.submit_paused);
+  EXPECT_EQ(after.settings.description, "letters");
+  EXPECT_TRUE(after.settings.paused);
+  EXPECT_TRUE(after.settings.submit_paused);
   EXPECT_EQ(after.etag, before.etag);
   EXPECT_EQ(after.create_time, before.create_time);
 }
@@ -115,10 +115,10 @@ TEST(QueueTest, AnUpdateWithAnOldEtagIsAborted) {
   EXPECT_EQ(
       h.UpdateQueue({.queue = "default", .etag = etag, .description = "two"}),
       "ABORTED/ETAG_MISMATCH");
-  EXPECT_EQ(h.QueueDetails().description, "one");
+  EXPECT_EQ(h.QueueDetails().settings.description, "one");
   EXPECT_EQ(h.UpdateQueue({.queue = "default", .description = "three"}),
             "ready=0 scheduled=0 leased=0");
-  EXPECT_EQ(h.QueueDetails().description, "three");
+  EXPECT_EQ(h.QueueDetails().settings.description, "three");
 }
 
 TEST(QueueTest, WhatAnUpdateDoesNotNameStays) {
@@ -126,9 +126,9 @@ TEST(QueueTest, WhatAnUpdateDoesNotNameStays) {
   h.UpdateQueue({.queue = "default", .description = "text", .paused = true});
   h.UpdateQueue({.queue = "default", .submit_paused = true});
   const QueueInfo queue = h.QueueDetails();
-  EXPECT_EQ(queue.description, "text");
-  EXPECT_TRUE(queue.paused);
-  EXPECT_TRUE(queue.submit_paused);
+  EXPECT_EQ(queue.settings.description, "text");
+  EXPECT_TRUE(queue.settings.paused);
+  EXPECT_TRUE(queue.settings.submit_paused);
 }
 
 TEST(QueueTest, AnUnknownQueueIsNotFound) {

@@ -216,19 +216,6 @@ TEST(RecordCodecTest, SmallRowsReadBack) {
   EXPECT_EQ(row->leases.front().epoch, 3u);
   EXPECT_EQ(row->leases.front().session_id, "s");
   EXPECT_EQ(row->leases.front().worker_id, "w");
-  auto queue = DecodeQueue(EncodeQueue({.queue_id = 4,
-                                        .description = "d",
-                                        .paused = true,
-                                        .submit_paused = true,
-                                        .revision = 8,
-                                        .create_time = kCreated}));
-  ASSERT_TRUE(queue.ok());
-  EXPECT_EQ(queue->queue_id, 4u);
-  EXPECT_EQ(queue->description, "d");
-  EXPECT_TRUE(queue->paused);
-  EXPECT_TRUE(queue->submit_paused);
-  EXPECT_EQ(queue->revision, 8u);
-  EXPECT_EQ(queue->create_time, kCreated);
 }
 
 TEST(RecordCodecTest, DamagedValuesAreDataLoss) {
@@ -242,7 +229,6 @@ TEST(RecordCodecTest, DamagedValuesAreDataLoss) {
   EXPECT_TRUE(absl::IsDataLoss(DecodeLane("\xff").status()));
   EXPECT_TRUE(absl::IsDataLoss(DecodeLeaseJournal("\xff").status()));
   EXPECT_TRUE(absl::IsDataLoss(DecodeOutboxRow("\xff").status()));
-  EXPECT_TRUE(absl::IsDataLoss(DecodeQueue("\xff").status()));
 }
 
 }  // namespace
