@@ -86,8 +86,7 @@ absl::Status Engine::Impl::Apply(SubmitCommand&& command) {
   std::vector<LiveTask*> victims;
   if (refusal.ok() && !attaches && (*queue)->bounded()) {
     Demand demand;
-    Add(content, &demand);
-    APIUM_RETURN_IF_ERROR(AddReplaced(content, claim, &demand));
+    APIUM_RETURN_IF_ERROR(AddDemand(content, claim, &demand));
     refusal = MakeRoom(**queue, demand, &victims);
   }
   if (!refusal.ok()) {
@@ -101,10 +100,10 @@ absl::Status Engine::Impl::Apply(SubmitCommand&& command) {
       command,
       {.task_id = content.task_id, .minted = minted, .create_time = now_});
   if (content.unique != nullptr) APIUM_RETURN_IF_ERROR(TakeKey(content, claim));
-  APIUM_RETURN_IF_ERROR(
-      Accept(&command, std::move(key), *queue, minted,
-             claim.verdict == KeyClaim::Verdict::kBlock ? Start::kBlocked
-                                                        : Start::kWhenDue));
+  APIUM_RETURN_IF_ERROR(Accept(&command, std::move(key), *queue, minted,
+                               claim.verdict == KeyClaim::Verdict::kBlock
+                                   ? Start::kBlocked
+                                   : Start::kWhenDue));
   return SetAside(victims);
 }
 
@@ -327,8 +326,7 @@ absl::Status Engine::Impl::Finish(LiveTask* task, Ending ending) {
     }
   }
   tasks_.Finish(task, std::move(outcome), row);
-  if (IsOrdered(content))
-    APIUM_RETURN_IF_ERROR(LeaveLine(*task, ending.state));
+  if (IsOrdered(content)) APIUM_RETURN_IF_ERROR(LeaveLine(*task, ending.state));
   if (content.unique == nullptr) return absl::OkStatus();
   return ReleaseKeyAtEnd(content);
 }

@@ -123,6 +123,8 @@ std::string EngineHarness::Submit(std::string_view id,
     content->unique = std::make_shared<Unique>(*options.unique);
   content->result_mode = options.result_mode;
   content->delivery_mode = options.delivery_mode;
+  if (options.placement.has_value())
+    content->placement = std::make_shared<Placement>(*options.placement);
   if (options.eta.has_value()) content->eta = now() + *options.eta;
   content->fingerprint = FingerprintOf(*content, options);
   std::shared_ptr<const RequestIdentity> request;
@@ -134,7 +136,8 @@ std::string EngineHarness::Submit(std::string_view id,
                                       .delay = options.delay,
                                       .expire_after = options.expire_after,
                                       .report_outcome = options.report_outcome,
-                                      .request = std::move(request)});
+                                      .request = std::move(request),
+                                      .unsaid = options.unsaid});
   last_submit_ = AnswerOf<SubmitReply>(call);
   last_task_id_ = last_submit_.task_id;
   // What follows are outcomes, if they were asked for.
@@ -512,6 +515,18 @@ std::string EngineHarness::DeleteQueue(const std::string& queue) {
 std::string EngineHarness::Purge(const std::string& queue) {
   return Answers(
       Send(PurgeQueueCommand{.namespace_name = "default", .queue = queue}));
+}
+
+std::string EngineHarness::Peek(const std::string& queue, uint32_t max_tasks) {
+  return Answers(Send(PeekQueueCommand{
+      .namespace_name = "default", .queue = queue, .max_tasks = max_tasks}));
+}
+
+std::string EngineHarness::ReleaseKey(const std::string& ordering_key,
+                                      const std::string& queue) {
+  return Answers(Send(ReleaseOrderingKeyCommand{.namespace_name = "default",
+                                                .queue = queue,
+                                                .ordering_key = ordering_key}));
 }
 
 std::string EngineHarness::Queue(const std::string& queue) {
