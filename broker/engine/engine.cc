@@ -54,7 +54,8 @@ Engine::Impl::Impl(const EngineOptions& options, const StoreReader* reader,
       queues_(options.namespaces),
       lanes_({.lane_window_tasks = options.lane_window_tasks,
               .suspect_window_tasks = options.suspect_window_tasks,
-              .window_bytes = options.ready_window_bytes},
+              .window_bytes = options.ready_window_bytes,
+              .class_lanes_max = options.max_lanes},
              reader, &tasks_, &queues_, &tickets_),
       timers_(reader, options.timer_window),
       leases_(&tickets_),
@@ -115,6 +116,7 @@ absl::Status Engine::Impl::RecoverLeases(absl::Time now) {
       APIUM_ASSIGN_OR_RETURN(Lane * lane, lanes_.LaneOf(*task));
       --lane->queue->ready;
       ++lane->queue->leased;
+      sticky_workers_.Note(task->content(), session->worker_id);
     }
   }
   leases_.FinishRestore(journal);

@@ -165,7 +165,7 @@ absl::Status Engine::Impl::FailAttempt(
   ++lane->queue->stats.retried;
   lane->queue->stats.run.Record(now_ - task->lease.grant_time);
   APIUM_RETURN_IF_ERROR(lanes_.Leave(task));
-  leases_.End(task);
+  EndLease(task);
   if (waits) {
     APIUM_RETURN_IF_ERROR(Schedule(task, now_ + *delay));
   } else {
@@ -253,10 +253,10 @@ absl::Status Engine::Impl::WaitAgain(LiveTask* task, TaskEvent event,
   AddEvent(std::move(event), &task->stored.history);
   if (waits) {
     APIUM_RETURN_IF_ERROR(lanes_.Leave(task));
-    leases_.End(task);
+    EndLease(task);
     APIUM_RETURN_IF_ERROR(Schedule(task, now_ + delay));
   } else {
-    leases_.End(task);
+    EndLease(task);
     APIUM_RETURN_IF_ERROR(lanes_.PutBack(task, now_));
   }
   NotifyWatchers(*task);

@@ -32,6 +32,7 @@
 #include "broker/engine/redrive_table.h"
 #include "broker/engine/request_table.h"
 #include "broker/engine/session_table.h"
+#include "broker/engine/sticky_workers.h"
 #include "broker/engine/task_table.h"
 #include "broker/engine/tickets.h"
 #include "broker/engine/timer_index.h"
@@ -50,6 +51,7 @@ absl::Status TooManyWaiters(size_t limit);
 //   engine_control.cc change a task that waits, forget one that ended, count
 //   engine_workers.cc sessions, what workers report
 //   engine_dispatch.cc which worker gets which task
+//   engine_placement.cc labels, preferences, stickiness
 //   engine_attempts.cc how attempts end, and what follows
 //   engine_queues.cc  queues, purge, counts
 //   engine_chunks.cc  what running tasks say of themselves: progress, chunks
@@ -266,6 +268,8 @@ class Engine::Impl {
 
   // engine_workers.cc
   void Subscribe(Session* session);
+  // `name`: its number in session->queue_names.
+  void SubscribeTo(Session* session, Queue* queue, size_t name);
   void Unsubscribe(Session* session);
   absl::Status CheckSubscription(const OpenSessionCommand& command);
   absl::Status DescribeSession(const OpenSessionCommand& command,
@@ -284,10 +288,15 @@ class Engine::Impl {
   absl::Status Dispatch();
   // Whether the session got a task.
   absl::StatusOr<bool> DispatchOne(Session* session);
+  absl::StatusOr<bool> DispatchFrom(Queue* queue, Session* session);
   absl::Status Deliver(LiveTask* task, Session* session, Queue* queue);
-  // Whether the session can be given tasks of such a lane at all.
-  // `breakers`: of the lane's namespace.
-  bool MayRun(const Session& session, const LaneRank& rank,
+  // The task's lease ends, whatever becomes of the task.
+  void EndLease(LiveTask* task);
+  // How often each queue of the session has its turn.
+  void ShareTurns(Session* session);
+  // Whether the session can be given tasks of such lanes at all.
+  // `breakers`: of the lanes' namespace.
+  bool MayRun(const Session& session, const LaneGroup& group,
               const BreakerTable::ByType* breakers) const;
   // The lane whose head is next for the session; null: nothing is.
   Lane* BestLane(const Session& session, Queue* queue) const;
@@ -297,6 +306,12 @@ class Engine::Impl {
   // Chooses the session that gets nothing but suspects, so that they are not
   // starved: see ARCHITECTURE.md.
   void ReserveSession();
+
+  // engine_placement.cc
+  // The session that is to get the task, which `first` could get: another only
+  // if the task prefers that.
+  Session* PreferredSession(const LiveTask& task, const LaneGroup& group,
+                            Queue* queue, Session* first);
 
   // engine_attempts.cc
   absl::Status ApplyOutcome(Session* session, ExecutionReport report);
@@ -516,6 +531,7 @@ class Engine::Impl {
   BreakerTable breakers_;
   UniqueTable unique_keys_;
   RequestTable requests_;
+  StickyWorkers sticky_workers_;
 
   std::deque<Purge> purges_;
   std::deque<LetterScan> letter_scans_;

@@ -27,6 +27,9 @@ void ForEachLifeTimer(const LiveTask& task, Visitor&& visit) {
   visit_one(TimerKind::kTotalTime, AttemptsEnd(task.content()));
 }
 
+// How long a task that is due waits for a lane where there are too many.
+constexpr absl::Duration kLaneWait = absl::Seconds(5);
+
 // Whether anything is left of a task that ends so, apart from its id.
 bool KeepsOutcome(ResultMode mode, TaskState state) {
   return mode == ResultMode::kKeep ||
@@ -164,6 +167,16 @@ absl::Status Engine::Impl::CheckQueueForSubmit(const TaskContent& content) {
                ? absl::OkStatus()
                : ExistingQueue(content.namespace_name, content.queue).status();
   }
+  if (lanes_.HasNoLaneFor(*queue, content)) {
+    return WithRetryDelay(
+        WithReason(
+            absl::ResourceExhaustedError(absl::StrCat(
+                "the task would need a lane of its own (tenant, limit keys, "
+                "required labels), and there are ",
+                options_.max_lanes, " already")),
+            "TOO_MANY_LANES", {{"queue", queue->name}}),
+        kLaneWait);
+  }
   if (!queue->stored.settings.submit_paused) return absl::OkStatus();
   return WithReason(absl::FailedPreconditionError(absl::StrCat(
                         "queue ", queue->name, " is paused for submits")),
@@ -210,8 +223,13 @@ absl::Status Engine::Impl::Accept(SubmitCommand* command, std::string key,
 
 absl::Status Engine::Impl::AwaitEta(LiveTask* task) {
   const absl::Time eta = task->content().eta;
-  return eta > WallNow() ? Schedule(task, eta + lead_)
-                         : lanes_.Enqueue(task, now_);
+  if (eta > WallNow()) return Schedule(task, eta + lead_);
+  const Queue* queue =
+      queues_.Find(task->content().namespace_name, task->content().queue);
+  const bool no_lane =
+      queue != nullptr && lanes_.HasNoLaneFor(*queue, task->content());
+  return no_lane ? Schedule(task, now_ + kLaneWait)
+                 : lanes_.Enqueue(task, now_);
 }
 
 absl::Status Engine::Impl::Schedule(LiveTask* task, absl::Time due) {
@@ -286,7 +304,7 @@ absl::Status Engine::Impl::Finish(LiveTask* task, Ending ending) {
   } else {
     APIUM_RETURN_IF_ERROR(lanes_.Leave(task));
   }
-  if (task->leased()) leases_.End(task);
+  if (task->leased()) EndLease(task);
   RemoveLifeTimers(*task);
   const bool kept = KeepsOutcome(content.result_mode, ending.state);
   if (!kept) turn_.unpublished.push_back(outcome);
@@ -345,10 +363,8 @@ std::string Engine::Impl::WaitingReason(const LiveTask& task) {
   bool served = false;
   bool free = false;
   for (const auto& [number, session] : sessions_.all()) {
-    const auto& queues = session->queues;
     if (!session->type_ids.contains(*type_id)) continue;
-    if (std::find(queues.begin(), queues.end(), queue) == queues.end())
-      continue;
+    if (!session->TakesFrom(queue)) continue;
     served = true;
     free = free || session->takes_tasks();
   }

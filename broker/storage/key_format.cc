@@ -5,7 +5,7 @@
 namespace apium::broker {
 namespace {
 
-constexpr size_t kLaneIdBytes = 9;
+constexpr size_t kLaneIdBytes = 25;
 constexpr size_t kDeadLetterPrefixBytes = 5;
 
 template <typename Integer>
@@ -38,6 +38,8 @@ std::string LanePrefix(char kind, const LaneId& lane) {
   AppendBigEndian(lane.queue_id, &key);
   AppendBigEndian(lane.type_id, &key);
   key.push_back(static_cast<char>(255 - lane.priority));
+  AppendBigEndian(lane.lane_class.high, &key);
+  AppendBigEndian(lane.lane_class.low, &key);
   return key;
 }
 
@@ -91,10 +93,13 @@ std::string LaneRowKey(const LaneId& lane) {
 
 std::optional<LaneId> LaneOfLaneRow(std::string_view row_key) {
   if (!HasKindAndSize(row_key, kLaneRow, 1 + kLaneIdBytes)) return std::nullopt;
-  return LaneId{.queue_id = ReadBigEndian<uint32_t>(row_key.substr(1)),
-                .type_id = ReadBigEndian<uint32_t>(row_key.substr(5)),
-                .priority = static_cast<uint8_t>(
-                    255 - static_cast<unsigned char>(row_key[9]))};
+  return LaneId{
+      .queue_id = ReadBigEndian<uint32_t>(row_key.substr(1)),
+      .type_id = ReadBigEndian<uint32_t>(row_key.substr(5)),
+      .priority =
+          static_cast<uint8_t>(255 - static_cast<unsigned char>(row_key[9])),
+      .lane_class = {.high = ReadBigEndian<uint64_t>(row_key.substr(10)),
+                     .low = ReadBigEndian<uint64_t>(row_key.substr(18))}};
 }
 
 std::string TimerRowKey(const TimerId& timer) {

@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "common/fingerprint.h"
+
 // The keys of the broker's rows. Integers are big endian so that keys sort as
 // numbers do; names hold no zero byte, so a zero byte ends them. Values are in
 // record_codec.h; the whole format is in docs/storage_format.md.
@@ -14,10 +16,13 @@
 //   task_key := namespace 0x00 task_id
 //
 //   task          'T' task_key              live, or a stub of a finished one
-//   ready         'R' queue_id:32 type_id:32 inverted_priority:8 sequence:64
+//   ready         'R' lane sequence:64
 //                 sorts in dispatch order within a lane, so that reading ahead
 //                 is one forward scan
-//   lane          'C' queue_id:32 type_id:32 inverted_priority:8
+//   lane          'C' lane
+//                 lane := queue_id:32 type_id:32 inverted_priority:8
+//                 lane_class:128 (zero: none; what it stands for is in the
+//                 lane's row)
 //   timer         'D' due_millis:64 kind:8 task_key        sorts by time
 //   lease         'L' row_number:64         the lease journal
 //   outbox        'O' position:64
@@ -83,6 +88,7 @@ struct LaneId {
   uint32_t queue_id = 0;
   uint32_t type_id = 0;
   uint8_t priority = 0;
+  Fingerprint lane_class{};  // of LaneClass; 0: none
   friend bool operator==(const LaneId&, const LaneId&) = default;
 };
 std::string ReadyRowKey(const LaneId& lane, uint64_t sequence);
