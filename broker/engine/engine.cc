@@ -114,8 +114,7 @@ absl::Status Engine::Impl::RecoverLeases(absl::Time now) {
       leases_.Restore(task, session, stored, row.number, row.stored.grant_time);
       APIUM_RETURN_IF_ERROR(RecoverStream(task));
       APIUM_ASSIGN_OR_RETURN(Lane * lane, lanes_.LaneOf(*task));
-      --lane->queue->ready;
-      ++lane->queue->leased;
+      lanes_.RestoreLease(lane);
       sticky_workers_.Note(task->content(), session->worker_id);
     }
   }

@@ -218,6 +218,7 @@ absl::Status ReadyLanes::Enqueue(LiveTask* task, absl::Time now) {
 absl::Status ReadyLanes::PutBack(LiveTask* task, absl::Time now) {
   APIUM_ASSIGN_OR_RETURN(Lane * lane, LaneOf(*task));
   --lane->queue->leased;
+  --lane->leased;
   ++lane->queue->ready;
   task->ready_time = now;
   // A lease that outlived a restart may lie behind the window: then the task is
@@ -230,14 +231,20 @@ absl::Status ReadyLanes::PutBack(LiveTask* task, absl::Time now) {
 void ReadyLanes::Take(LiveTask* task) {
   Lane* lane = task->chunk->lane;
   RemoveFromLine(task);
+  RestoreLease(lane);
+}
+
+void ReadyLanes::RestoreLease(Lane* lane) {
   --lane->queue->ready;
   ++lane->queue->leased;
+  ++lane->leased;
 }
 
 absl::Status ReadyLanes::Leave(LiveTask* task) {
   APIUM_ASSIGN_OR_RETURN(Lane * lane, LaneOf(*task));
   if (task->leased()) {
     --lane->queue->leased;
+    --lane->leased;
   } else {
     --lane->queue->ready;
   }

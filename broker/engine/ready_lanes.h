@@ -53,6 +53,7 @@ struct Lane {
   LanePlace place;             // in `order`
   size_t tenant_index = 0;     // in tenant->lanes, while it is listed
   uint64_t count = 0;          // live entries of all chunks: waiting and leased
+  uint64_t leased = 0;
   uint64_t cold_from =
       0;  // sequence of the first chunk that is not in memory; 0: all are
   std::deque<LiveTask*> window;    // in order of (sequence, index)
@@ -64,6 +65,8 @@ struct Lane {
   bool dirty = false;
   bool listed_suspect = false;  // in Queue::suspect_lanes
   bool refill_wanted = false;
+
+  uint64_t waiting() const { return count - leased; }
 };
 
 // Whether `a` became ready before `b`. Both are in a window.
@@ -101,6 +104,8 @@ class ReadyLanes {
   absl::Status Leave(LiveTask* task);
 
   absl::StatusOr<Lane*> LaneOf(const LiveTask& task);
+  // A task of the lane that waited before a restart was found to be leased.
+  void RestoreLease(Lane* lane);
   // Whether a task of this content would need a lane of its own, and there are
   // as many as there may be.
   bool HasNoLaneFor(const Queue& queue, const TaskContent& content) const;
