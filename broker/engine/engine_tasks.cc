@@ -286,7 +286,7 @@ absl::Status Engine::Impl::Finish(LiveTask* task, Ending ending) {
   } else {
     APIUM_RETURN_IF_ERROR(lanes_.Leave(task));
   }
-  if (task->leased()) leases_.End(task);
+  if (task->leased()) EndLease(task);
   RemoveLifeTimers(*task);
   const bool kept = KeepsOutcome(content.result_mode, ending.state);
   if (!kept) turn_.unpublished.push_back(outcome);

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "broker/engine/task.h"
@@ -13,6 +14,7 @@
 
 namespace apium::broker {
 
+struct LimitInstance;
 struct Queue;
 struct ReadyChunk;
 struct Session;
@@ -28,6 +30,7 @@ struct LiveLease {
   Queue* started_in = nullptr;  // counts it as running; null: not started
   absl::Time start_time = absl::InfinitePast();
   Progress progress;
+  std::vector<LimitInstance*> limits;  // that count it; see limit_table.h
 };
 
 // What the head row of a task's chunks says, or will say after the turn.
