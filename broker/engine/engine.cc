@@ -66,6 +66,7 @@ Engine::Impl::Impl(const EngineOptions& options, const StoreReader* reader,
       chunks_(reader),
       details_(reader),
       dead_letters_(reader),
+      limits_(reader, options.limit_key_window),
       unique_keys_(reader),
       requests_(reader) {}
 
@@ -74,6 +75,7 @@ absl::Status Engine::Impl::Recover(absl::Time now) {
   APIUM_RETURN_IF_ERROR(queues_.Recover(*reader_));
   APIUM_RETURN_IF_ERROR(outbox_.Recover());
   APIUM_RETURN_IF_ERROR(lanes_.Recover());
+  APIUM_RETURN_IF_ERROR(limits_.Recover(now));
   APIUM_RETURN_IF_ERROR(RecoverLeases(now));
   APIUM_RETURN_IF_ERROR(redrives_.Recover(*reader_));
   APIUM_RETURN_IF_ERROR(breakers_.Recover(
@@ -112,6 +114,7 @@ absl::Status Engine::Impl::RecoverLeases(absl::Time now) {
         session->namespace_name = task->content().namespace_name;
       }
       leases_.Restore(task, session, stored, row.number, row.stored.grant_time);
+      CountLease(task);
       APIUM_RETURN_IF_ERROR(RecoverStream(task));
       APIUM_ASSIGN_OR_RETURN(Lane * lane, lanes_.LaneOf(*task));
       lanes_.RestoreLease(lane);
@@ -127,6 +130,7 @@ absl::Status Engine::Impl::BeginTurn(const TurnTime& time) {
   lead_ = time.lead;
   if (time.leap > absl::ZeroDuration()) sessions_.Excuse(time.leap);
   more_to_do_ = false;
+  limits_.BeginTurn(now_);
   APIUM_RETURN_IF_ERROR(lanes_.Refill(now_));
   APIUM_RETURN_IF_ERROR(RunDueTimers());
   for (Session* session : sessions_.TakeLost(now_)) {
@@ -212,6 +216,7 @@ absl::Status Engine::Impl::EndTurn(Effects* effects) {
     more_to_do_ = true;
   }
   APIUM_RETURN_IF_ERROR(failed_read_);
+  APIUM_RETURN_IF_ERROR(limits_.failed_read());
   effects->writes.Append(turn_.writes);
   // Chunks before tasks: what a chunk lists behind the window leaves memory
   // with the tasks.
@@ -227,6 +232,7 @@ absl::Status Engine::Impl::EndTurn(Effects* effects) {
   dead_letters_.Flush(&effects->writes);
   redrives_.Flush(&effects->writes);
   breakers_.Flush(&effects->writes);
+  limits_.Flush(&effects->writes);
   batches_.Flush(&effects->writes);
   details_.Flush(&effects->writes);
   unique_keys_.Flush(&effects->writes);
@@ -250,7 +256,8 @@ absl::Time Engine::Impl::NextTurnTime() const {
   const absl::Time wait_over =
       std::min(waiters_.NextTime(), confirm_waiters_.NextTime()) + lead_;
   return std::min({timers_.NextTime(), sessions_.NextTime(), wait_over,
-                   redrives_.NextTime(), breakers_.NextTime()});
+                   redrives_.NextTime(), breakers_.NextTime(),
+                   limits_.NextTime()});
 }
 
 absl::Status Engine::Impl::Apply(OutboxConfirmedCommand&& command) {
@@ -313,7 +320,8 @@ bool IsDroppableRow(std::string_view key, std::string_view value,
                     absl::Time now, uint64_t confirmed_position) {
   if (key.empty()) return false;
   const char kind = key.front();
-  if (kind == kBatchRow || kind == kUniqueRow || kind == kRequestRow) {
+  if (kind == kBatchRow || kind == kUniqueRow || kind == kRequestRow ||
+      kind == kLimitStateRow) {
     const auto keep_until = KeepUntilOf(value);
     return keep_until.has_value() && *keep_until <= absl::ToUnixMillis(now);
   }

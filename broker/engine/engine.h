@@ -56,6 +56,11 @@ struct EngineOptions {
   // Callers of WaitTask and WatchTask, and submits that asked for their
   // outcome; beyond: RESOURCE_EXHAUSTED / TOO_MANY_WAITERS.
   size_t max_waiters = 1000000;
+  // Limits of one namespace; beyond: RESOURCE_EXHAUSTED / TOO_MANY_LIMITS.
+  size_t max_limits = 1000;
+  // Keys of limits held in memory only for the points that were taken or for
+  // their pause, while no task of them waits or runs; the rest is on disk.
+  size_t limit_key_window = 100000;
   // How long a batch that is complete is known.
   absl::Duration batch_retention = absl::Hours(24);
   // Batches held in memory besides those that the turn changes: the ones that

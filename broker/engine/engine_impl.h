@@ -25,6 +25,7 @@
 #include "broker/engine/effects.h"
 #include "broker/engine/engine.h"
 #include "broker/engine/lease_table.h"
+#include "broker/engine/limit_table.h"
 #include "broker/engine/live_task.h"
 #include "broker/engine/outbox.h"
 #include "broker/engine/queue_table.h"
@@ -58,6 +59,7 @@ absl::Status TooManyWaiters(size_t limit);
 //   engine_dead_letters.cc  tasks that used up their attempts, one at a time
 //   engine_redrives.cc      many of them at once
 //   engine_breakers.cc      types whose attempts fail too often
+//   engine_limits.cc  how many run, and how many start in a time
 //   engine_batches.cc groups of tasks and what is submitted at their end
 //   engine_identity.cc unique keys, blocked tasks, repeated requests
 //   engine_submit_all.cc several tasks, all or none
@@ -328,6 +330,9 @@ class Engine::Impl {
     absl::Time start_time = absl::InfinitePast();
     std::optional<absl::Duration> delay;  // none: by the number of returns
     bool may_have_run = false;
+    // Of the task: it is not counted as a return, and waits for it at its old
+    // place. Null: none.
+    LimitInstance* throttled = nullptr;
   };
   absl::Status ReturnTask(LiveTask* task, Return given);
   // After `event` the task, which is leased, waits at its old place, or for
@@ -425,6 +430,25 @@ class Engine::Impl {
   BreakerInfo InfoOf(const LiveBreaker& breaker) const;
   absl::StatusOr<LiveBreaker*> ExistingBreaker(
       const std::string& namespace_name, const std::string& type);
+
+  // engine_limits.cc
+  // A task that is leased already counts against the limits that there are.
+  void CountLease(LiveTask* task);
+  // The same for all, after limits came to count other tasks.
+  void CountLeasesAnew();
+  // Every lease ends here. The task no longer counts.
+  void EndLease(LiveTask* task);
+  // The limit of this name that counts the task, which is leased, and is not
+  // disabled; null: none.
+  LimitInstance* HeldLimit(const LiveTask& task, const std::string& name) const;
+  void ApplyCharge(const Session& session, const ChargeReport& report);
+  // What is counted under this key is held up for `delay`.
+  void Throttle(LimitInstance* instance, absl::Duration delay);
+  absl::StatusOr<LiveLimit*> ExistingLimit(const std::string& namespace_name,
+                                           const std::string& name);
+  absl::Status CheckNewLimit(const std::string& namespace_name,
+                             const std::string& name);
+  absl::Status UpdateLimit(const UpdateLimitCommand& command, LiveLimit* limit);
 
   // engine_batches.cc
   // Whether the task may join its batch; says in `refusal` if not.
@@ -529,6 +553,7 @@ class Engine::Impl {
   DeadLetterTable dead_letters_;
   RedriveTable redrives_;
   BreakerTable breakers_;
+  LimitTable limits_;
   UniqueTable unique_keys_;
   RequestTable requests_;
   StickyWorkers sticky_workers_;

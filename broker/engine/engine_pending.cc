@@ -96,42 +96,4 @@ absl::Status Engine::Impl::Apply(ResolveRouteCommand&& command) {
   return absl::OkStatus();
 }
 
-absl::Status Engine::Impl::Apply(CreateLimitCommand&& command) {
-  AddReply(command.reply, LimitReply{.status = NotImplemented("CreateLimit")});
-  return absl::OkStatus();
-}
-
-absl::Status Engine::Impl::Apply(GetLimitCommand&& command) {
-  AddReply(command.reply, LimitReply{.status = NotImplemented("GetLimit")});
-  return absl::OkStatus();
-}
-
-absl::Status Engine::Impl::Apply(ListLimitsCommand&& command) {
-  AddReply(command.reply,
-           LimitPageReply{.status = NotImplemented("ListLimits")});
-  return absl::OkStatus();
-}
-
-absl::Status Engine::Impl::Apply(UpdateLimitCommand&& command) {
-  AddReply(command.reply, LimitReply{.status = NotImplemented("UpdateLimit")});
-  return absl::OkStatus();
-}
-
-absl::Status Engine::Impl::Apply(DeleteLimitCommand&& command) {
-  AddReply(command.reply, StatusReply{.status = NotImplemented("DeleteLimit")});
-  return absl::OkStatus();
-}
-
-absl::Status Engine::Impl::Apply(ListLimitUsageCommand&& command) {
-  AddReply(command.reply,
-           LimitUsageReply{.status = NotImplemented("ListLimitUsage")});
-  return absl::OkStatus();
-}
-
-absl::Status Engine::Impl::Apply(PauseLimitKeyCommand&& command) {
-  AddReply(command.reply,
-           LimitUsageReply{.status = NotImplemented("PauseLimitKey")});
-  return absl::OkStatus();
-}
-
 }  // namespace apium::broker

@@ -197,6 +197,9 @@ absl::Status Engine::Impl::Apply(WorkerReportCommand&& command) {
   }
   if (!command.chunks.empty())
     APIUM_RETURN_IF_ERROR(ApplyChunks(*session, std::move(command.chunks)));
+  // Before the outcomes, which end the leases that are charged.
+  for (const ChargeReport& report : command.charges)
+    ApplyCharge(*session, report);
   session->draining = session->draining || command.draining;
   for (ExecutionReport& report : command.outcomes) {
     APIUM_RETURN_IF_ERROR(ApplyOutcome(session, std::move(report)));

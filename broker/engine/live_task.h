@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "broker/engine/task.h"
@@ -13,6 +14,7 @@
 
 namespace apium::broker {
 
+struct LimitInstance;
 struct Queue;
 struct ReadyChunk;
 struct Session;
@@ -29,6 +31,7 @@ struct LiveLease {
   absl::Time start_time = absl::InfinitePast();
   Progress progress;
   absl::Duration charged;  // to its tenant, as an estimate; 0: nothing
+  std::vector<LimitInstance*> limits;  // that count it; see limit_table.h
 };
 
 // What the head row of a task's chunks says, or will say after the turn.

@@ -227,6 +227,39 @@ std::string BreakerRowKey(std::string_view breaker_key) {
   return PrefixedKey(kBreakerRow, breaker_key);
 }
 
+std::string LimitRowKey(std::string_view namespace_name,
+                        std::string_view limit) {
+  return PrefixedKey(kLimitRow, MakeTaskKey(namespace_name, limit));
+}
+
+std::string LimitStateRowKey(std::string_view namespace_name,
+                             std::string_view limit, std::string_view key) {
+  std::string row_key =
+      PrefixedKey(kLimitStateRow, MakeTaskKey(namespace_name, limit));
+  row_key.push_back('\0');
+  row_key.append(key);
+  return row_key;
+}
+
+std::optional<LimitRowName> LimitOfRow(std::string_view row_key) {
+  if (row_key.empty()) return std::nullopt;
+  const bool is_state = row_key.front() == kLimitStateRow;
+  if (!is_state && row_key.front() != kLimitRow) return std::nullopt;
+  row_key.remove_prefix(1);
+  const size_t zero = row_key.find('\0');
+  if (zero == std::string_view::npos) return std::nullopt;
+  LimitRowName name{.namespace_name = std::string(row_key.substr(0, zero))};
+  row_key.remove_prefix(zero + 1);
+  if (is_state) {
+    const size_t end = row_key.find('\0');
+    if (end == std::string_view::npos) return std::nullopt;
+    name.key = std::string(row_key.substr(end + 1));
+    row_key = row_key.substr(0, end);
+  }
+  name.limit = std::string(row_key);
+  return name;
+}
+
 std::string MetaRowKey(std::string_view name) {
   return PrefixedKey(kMetaRow, name);
 }

@@ -42,6 +42,8 @@
 //   dead letter   'X' queue_id:32 task_key
 //   redrive       'J' queue_id:32           the queue's latest
 //   breaker       'B' namespace 0x00 type
+//   limit         'V' namespace 0x00 limit
+//   limit state   'Z' namespace 0x00 limit 0x00 key        what is used of it
 //   meta          'M' name
 namespace apium::broker {
 
@@ -73,6 +75,8 @@ inline constexpr char kUniqueRow = 'U';
 inline constexpr char kBlockedRow = 'W';
 inline constexpr char kRequestRow = 'I';
 inline constexpr char kEndsRow = 'E';
+inline constexpr char kLimitRow = 'V';
+inline constexpr char kLimitStateRow = 'Z';
 
 // Names of meta rows.
 inline constexpr std::string_view kMetaShardId = "shard_id";
@@ -132,6 +136,17 @@ std::optional<uint32_t> QueueIdOfRedriveRow(std::string_view row_key);
 // `breaker_key` is a task's key with the type in place of the id.
 std::string BreakerRowKey(std::string_view breaker_key);
 std::string EndsRowKey(uint32_t queue_id);
+std::string LimitRowKey(std::string_view namespace_name,
+                        std::string_view limit);
+std::string LimitStateRowKey(std::string_view namespace_name,
+                             std::string_view limit, std::string_view key);
+// The names in the key of a limit's row, or of one of its states'.
+struct LimitRowName {
+  std::string namespace_name;
+  std::string limit;
+  std::string key;  // of a state
+};
+std::optional<LimitRowName> LimitOfRow(std::string_view row_key);
 std::string MetaRowKey(std::string_view name);
 
 // Which of a batch's two rows a row is.
