@@ -68,6 +68,7 @@ Engine::Impl::Impl(const EngineOptions& options, const StoreReader* reader,
       dead_letters_(reader),
       limits_(reader, options.limit_key_window),
       unique_keys_(reader),
+      ordering_(reader),
       requests_(reader) {}
 
 absl::Status Engine::Impl::Recover(absl::Time now) {
@@ -81,7 +82,7 @@ absl::Status Engine::Impl::Recover(absl::Time now) {
   APIUM_RETURN_IF_ERROR(breakers_.Recover(
       *reader_,
       [this](const std::string& type) { return queues_.InternType(type); }));
-  APIUM_RETURN_IF_ERROR(RecoverBlocked());
+  APIUM_RETURN_IF_ERROR(ordering_.Recover());
   // Reserves a block of its own for each start: marks the store as not new, and
   // gives the next start other random numbers (which make ids) than this one.
   tickets_.Next();
@@ -132,6 +133,7 @@ absl::Status Engine::Impl::BeginTurn(const TurnTime& time) {
   more_to_do_ = false;
   limits_.BeginTurn(now_);
   APIUM_RETURN_IF_ERROR(lanes_.Refill(now_));
+  APIUM_RETURN_IF_ERROR(RunUnsettledLines());
   APIUM_RETURN_IF_ERROR(RunDueTimers());
   for (Session* session : sessions_.TakeLost(now_)) {
     APIUM_RETURN_IF_ERROR(CloseSession(
@@ -228,6 +230,8 @@ absl::Status Engine::Impl::EndTurn(Effects* effects) {
   timers_.Flush(&effects->writes);
   leases_.Flush(&effects->writes);
   outbox_.Flush(&effects->writes, &effects->outbox);
+  // In front of the queues: one that is deleted takes its lines along.
+  ordering_.Flush(&effects->writes);
   queues_.Flush(&effects->writes);
   dead_letters_.Flush(&effects->writes);
   redrives_.Flush(&effects->writes);

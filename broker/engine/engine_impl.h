@@ -27,6 +27,8 @@
 #include "broker/engine/lease_table.h"
 #include "broker/engine/limit_table.h"
 #include "broker/engine/live_task.h"
+#include "broker/engine/ordering.h"
+#include "broker/engine/ordering_table.h"
 #include "broker/engine/outbox.h"
 #include "broker/engine/queue_table.h"
 #include "broker/engine/ready_lanes.h"
@@ -62,6 +64,8 @@ absl::Status TooManyWaiters(size_t limit);
 //   engine_limits.cc  how many run, and how many start in a time
 //   engine_batches.cc groups of tasks and what is submitted at their end
 //   engine_identity.cc unique keys, blocked tasks, repeated requests
+//   engine_ordering.cc tasks that run in the order in which they were accepted
+//   engine_queue_limits.cc full queues, defaults of tasks, the head of a queue
 //   engine_submit_all.cc several tasks, all or none
 class Engine::Impl {
  public:
@@ -507,10 +511,64 @@ class Engine::Impl {
   absl::Status PassKeyOn(const TaskContent& holder, const StoredUniqueKey& row);
   void Block(LiveTask* task, Queue* queue);
   void LeaveBlocked(const LiveTask& task);
+  // What a blocked task waited for has ended: it waits as others do, or for
+  // those that are before it in its order.
   absl::Status Unblock(LiveTask* task);
-  absl::Status RecoverBlocked();
+  // The task is no longer blocked.
+  absl::Status LetGo(LiveTask* task);
   absl::Status PurgeBlocked(Queue* queue, Purge* purge, size_t* budget,
                             bool* done);
+
+  // engine_ordering.cc
+  // Of a task that IsOrdered.
+  absl::StatusOr<OrderingLine*> LineOf(const TaskContent& content);
+  // Whether the task, which is new or was blocked by its unique key, is the
+  // first of its line; else it waits there, BLOCKED.
+  absl::StatusOr<bool> JoinLine(LiveTask* task, Queue* queue);
+  // The task has ended as `state`.
+  absl::Status LeaveLine(const LiveTask& task, TaskState state);
+  void LeaveToNextTurn(OrderingLine* line);
+  // The first member becomes the head, where there is none and may be one.
+  absl::Status PassLineOn(OrderingLine* line);
+  absl::StatusOr<LiveTask*> MemberOf(const Queue& queue,
+                                     const std::string& task_id);
+  // Ends members whose head failed.
+  absl::Status FailMembers(OrderingLine* line, size_t* budget);
+  absl::Status RunUnsettledLines();
+  // None: the task does not wait for others of its ordering key. Without
+  // `ahead`, which costs more.
+  absl::StatusOr<std::optional<OrderingPlace>> PlaceInLine(
+      const LiveTask& task);
+  // Of a task that has a place.
+  absl::Status CountAhead(const LiveTask& task, OrderingPlace* place);
+  // Why a BLOCKED task waits, for people.
+  std::string BlockedReason(const LiveTask& task);
+
+  // engine_queue_limits.cc
+  // What a queue is to take.
+  struct Demand {
+    uint64_t tasks = 0;
+    uint64_t bytes = 0;
+    // Those that end because of it, so that they need no room.
+    std::vector<const LiveTask*> replaced;
+  };
+  static void Add(const TaskContent& content, Demand* demand) {
+    ++demand->tasks;
+    demand->bytes += content.payload.data.size();
+  }
+  // Those whose place the task takes.
+  absl::Status AddReplaced(const TaskContent& content, const KeyClaim& claim,
+                           Demand* demand);
+  // OK: the queue can take it, after the end of `victims`. RESOURCE_EXHAUSTED /
+  // QUEUE_FULL. Changes nothing.
+  absl::Status MakeRoom(const Queue& queue, const Demand& demand,
+                        std::vector<LiveTask*>* victims) const;
+  // Sets the victims aside as dead letters, except those that ended meanwhile.
+  absl::Status SetAside(const std::vector<LiveTask*>& victims);
+  static absl::Status CheckOverflow(const QueueSettings& settings);
+  // Gives the task what its queue says and its submitter did not.
+  static void ApplyDefaults(const TaskDefaults& defaults,
+                            SubmitCommand* command);
 
   // engine_submit_all.cc
   // What is to be done for one task of several.
@@ -525,6 +583,10 @@ class Engine::Impl {
   // something does, and changes nothing.
   absl::StatusOr<std::vector<SubmitPlan>> PlanAll(SubmitAllCommand* command,
                                                   SubmitAllReply* reply);
+  // Whether the queues have room for all tasks together, as MakeRoom.
+  absl::StatusOr<absl::Status> MakeRoomForAll(
+      const std::vector<SubmitCommand>& tasks,
+      const std::vector<SubmitPlan>& plans, std::vector<LiveTask*>* victims);
   // The same for a task that the call has not named before.
   absl::Status PlanSubmit(const TaskContent& content, SubmitPlan* plan,
                           absl::Status* refusal);
@@ -555,6 +617,7 @@ class Engine::Impl {
   BreakerTable breakers_;
   LimitTable limits_;
   UniqueTable unique_keys_;
+  OrderingTable ordering_;
   RequestTable requests_;
   StickyWorkers sticky_workers_;
 

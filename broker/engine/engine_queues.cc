@@ -120,6 +120,9 @@ absl::Status Engine::Impl::Apply(CreateQueueCommand&& command) {
   } else if (!queues_.HasNamespace(command.namespace_name)) {
     reply.status =
         ExistingQueue(command.namespace_name, command.queue).status();
+  } else if (absl::Status usable = CheckOverflow(command.settings);
+             !usable.ok()) {
+    reply.status = std::move(usable);
   } else {
     Queue* queue = CreateQueue(command.namespace_name, command.queue);
     queue->stored.settings = std::move(command.settings);
@@ -145,15 +148,18 @@ absl::Status Engine::Impl::Apply(UpdateQueueCommand&& command) {
               " was read; it is now ", stored.revision)),
           "ETAG_MISMATCH");
     } else {
-      const bool changed = ChangeSettings(command, now_, &stored);
-      if (changed) {
+      StoredQueue wanted = stored;
+      const bool changed = ChangeSettings(command, now_, &wanted);
+      reply.status = CheckOverflow(wanted.settings);
+      if (changed && reply.status.ok()) {
+        stored = std::move(wanted);
         ++stored.revision;
         queues_.MarkSettingsDirty(*queue);
         lanes_.Reorder(*queue);
         for (const auto& [number, session] : sessions_.all())
           ShareTurns(session.get());
       }
-      reply.queue = InfoOf(**queue);
+      if (reply.status.ok()) reply.queue = InfoOf(**queue);
     }
   }
   AddReply(command.reply, std::move(reply));

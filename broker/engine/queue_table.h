@@ -61,15 +61,22 @@ struct Queue {
   uint64_t scheduled = 0;
   uint64_t leased = 0;
   uint64_t dead_letters = 0;
-  uint64_t blocked = 0;   // counted anew at the start: few
+  uint64_t blocked = 0;
+  uint64_t bytes = 0;     // of the payloads of live tasks
   uint64_t started = 0;   // of those that are leased
   EndCounts ends;         // since it was made
   uint32_t sessions = 0;  // connected ones that subscribe to it
   QueueStats
       stats;  // counters and histograms; the rest is filled in on request
+  // Whether it can be full.
+  bool bounded() const {
+    return stored.settings.max_length != 0 || stored.settings.max_bytes != 0;
+  }
   bool settings_dirty = false;
   bool scheduled_dirty = false;
   bool dead_letters_dirty = false;
+  bool blocked_dirty = false;
+  bool bytes_dirty = false;
   bool ends_dirty = false;
 };
 
@@ -105,6 +112,8 @@ class QueueTable {
   void MarkSettingsDirty(Queue* queue);
   void AddScheduled(Queue* queue, int64_t difference);
   void AddDeadLetters(Queue* queue, int64_t difference);
+  void AddBlocked(Queue* queue, int64_t difference);
+  void AddBytes(Queue* queue, int64_t difference);
   // A task of the queue ended in this state.
   void CountEnd(Queue* queue, TaskState state);
 
@@ -123,6 +132,8 @@ class QueueTable {
  private:
   absl::Status RecoverTypes(const StoreReader& reader);
   static absl::Status RecoverCounts(const StoreReader& reader, Queue* queue);
+  // Notes that a row of the queue is to be written: once.
+  void MarkDirty(Queue* queue, bool* flag);
 
   absl::flat_hash_set<std::string> namespaces_;
   std::map<std::string, Names>
