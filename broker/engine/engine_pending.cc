@@ -7,18 +7,6 @@
 
 namespace apium::broker {
 
-absl::Status Engine::Impl::Apply(ExplainQueueCommand&& command) {
-  AddReply(command.reply,
-           ExplainReply{.status = NotImplemented("ExplainQueue")});
-  return absl::OkStatus();
-}
-
-absl::Status Engine::Impl::Apply(ExplainTaskCommand&& command) {
-  AddReply(command.reply,
-           ExplainReply{.status = NotImplemented("ExplainTask")});
-  return absl::OkStatus();
-}
-
 absl::Status Engine::Impl::Apply(CreateExchangeCommand&& command) {
   AddReply(command.reply,
            ExchangeReply{.status = NotImplemented("CreateExchange")});

@@ -186,10 +186,9 @@ absl::Status Engine::Impl::CheckOverflow(const QueueSettings& settings) {
   constexpr char kText[] =
       "DEAD_LETTER_OLDEST needs a queue that keeps dead letters "
       "(dead_letter = true)";
-  return WithFieldViolation(
-      WithReason(absl::FailedPreconditionError(kText),
-                 "OVERFLOW_NEEDS_DEAD_LETTERS"),
-      "queue.overflow_policy", kText);
+  return WithFieldViolation(WithReason(absl::FailedPreconditionError(kText),
+                                       "OVERFLOW_NEEDS_DEAD_LETTERS"),
+                            "queue.overflow_policy", kText);
 }
 
 void Engine::Impl::ApplyDefaults(const TaskDefaults& defaults,

@@ -98,8 +98,7 @@ absl::StatusOr<absl::Status> Engine::Impl::MakeRoomForAll(
                            [&](const auto& one) { return one.first == queue; });
     if (it == demands.end()) it = demands.insert(it, {queue, Demand()});
     Add(content, &it->second);
-    APIUM_RETURN_IF_ERROR(
-        AddReplaced(content, plans[i].claim, &it->second));
+    APIUM_RETURN_IF_ERROR(AddReplaced(content, plans[i].claim, &it->second));
   }
   for (const auto& [queue, demand] : demands) {
     const absl::Status room = MakeRoom(*queue, demand, victims);
