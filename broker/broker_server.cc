@@ -47,7 +47,7 @@ namespace apium::broker {
 namespace {
 
 constexpr std::string_view kStoreName = "apium-broker";
-constexpr uint32_t kStoreFormatVersion = 1;
+constexpr uint32_t kStoreFormatVersion = 2;
 
 // After a failure nobody is answered any more.
 constexpr absl::Duration kGraceAfterFailure = absl::Milliseconds(100);

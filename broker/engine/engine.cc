@@ -54,7 +54,8 @@ Engine::Impl::Impl(const EngineOptions& options, const StoreReader* reader,
       queues_(options.namespaces),
       lanes_({.lane_window_tasks = options.lane_window_tasks,
               .suspect_window_tasks = options.suspect_window_tasks,
-              .window_bytes = options.ready_window_bytes},
+              .window_bytes = options.ready_window_bytes,
+              .class_lanes_max = options.max_lanes},
              reader, &tasks_, &queues_, &tickets_),
       timers_(reader, options.timer_window),
       leases_(&tickets_),
@@ -67,6 +68,7 @@ Engine::Impl::Impl(const EngineOptions& options, const StoreReader* reader,
       dead_letters_(reader),
       limits_(reader, options.limit_key_window),
       unique_keys_(reader),
+      ordering_(reader),
       requests_(reader) {}
 
 absl::Status Engine::Impl::Recover(absl::Time now) {
@@ -80,7 +82,7 @@ absl::Status Engine::Impl::Recover(absl::Time now) {
   APIUM_RETURN_IF_ERROR(breakers_.Recover(
       *reader_,
       [this](const std::string& type) { return queues_.InternType(type); }));
-  APIUM_RETURN_IF_ERROR(RecoverBlocked());
+  APIUM_RETURN_IF_ERROR(ordering_.Recover());
   // Reserves a block of its own for each start: marks the store as not new, and
   // gives the next start other random numbers (which make ids) than this one.
   tickets_.Next();
@@ -116,8 +118,8 @@ absl::Status Engine::Impl::RecoverLeases(absl::Time now) {
       CountLease(task);
       APIUM_RETURN_IF_ERROR(RecoverStream(task));
       APIUM_ASSIGN_OR_RETURN(Lane * lane, lanes_.LaneOf(*task));
-      --lane->queue->ready;
-      ++lane->queue->leased;
+      lanes_.RestoreLease(lane);
+      sticky_workers_.Note(task->content(), session->worker_id);
     }
   }
   leases_.FinishRestore(journal);
@@ -131,6 +133,7 @@ absl::Status Engine::Impl::BeginTurn(const TurnTime& time) {
   more_to_do_ = false;
   limits_.BeginTurn(now_);
   APIUM_RETURN_IF_ERROR(lanes_.Refill(now_));
+  APIUM_RETURN_IF_ERROR(RunUnsettledLines());
   APIUM_RETURN_IF_ERROR(RunDueTimers());
   for (Session* session : sessions_.TakeLost(now_)) {
     APIUM_RETURN_IF_ERROR(CloseSession(
@@ -227,6 +230,8 @@ absl::Status Engine::Impl::EndTurn(Effects* effects) {
   timers_.Flush(&effects->writes);
   leases_.Flush(&effects->writes);
   outbox_.Flush(&effects->writes, &effects->outbox);
+  // In front of the queues: one that is deleted takes its lines along.
+  ordering_.Flush(&effects->writes);
   queues_.Flush(&effects->writes);
   dead_letters_.Flush(&effects->writes);
   redrives_.Flush(&effects->writes);

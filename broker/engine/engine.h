@@ -45,6 +45,10 @@ struct EngineOptions {
   // Bytes of waiting tasks held in memory over all lanes; as many again of
   // tasks that wait to run alone.
   size_t ready_window_bytes = 64 * 1024 * 1024;
+  // Lanes with a class (tenant, limit keys, required labels) that have tasks.
+  // Beyond, a submit that would need another one is RESOURCE_EXHAUSTED /
+  // TOO_MANY_LANES, and what becomes due waits.
+  size_t max_lanes = 20'000;
   // Timers held in memory, soonest first; the rest waits on disk.
   size_t timer_window = 16384;
   // Upper bound of a session's outstanding credit and leases.

@@ -262,7 +262,7 @@ void Engine::Impl::Block(LiveTask* task, Queue* queue) {
   task->stored.state = TaskState::kBlocked;
   // So that a purge knows what came before it.
   task->stored.ready_sequence = tickets_.Next();
-  ++queue->blocked;
+  queues_.AddBlocked(queue, 1);
   unique_keys_.AddBlocked(
       {.queue_id = queue->stored.queue_id, .task_key = task->key});
   tasks_.MarkDirty(task);
@@ -272,7 +272,7 @@ void Engine::Impl::LeaveBlocked(const LiveTask& task) {
   const TaskContent& content = task.content();
   Queue* queue = queues_.Find(content.namespace_name, content.queue);
   if (queue == nullptr) return;
-  --queue->blocked;
+  queues_.AddBlocked(queue, -1);
   unique_keys_.RemoveBlocked(
       {.queue_id = queue->stored.queue_id, .task_key = task.key});
 }
@@ -280,6 +280,17 @@ void Engine::Impl::LeaveBlocked(const LiveTask& task) {
 absl::Status Engine::Impl::Unblock(LiveTask* task) {
   APIUM_ASSIGN_OR_RETURN(const bool ended, EndOnTheMove(task));
   if (ended) return absl::OkStatus();
+  const TaskContent& content = task->content();
+  if (IsOrdered(content)) {
+    APIUM_ASSIGN_OR_RETURN(
+        const bool first,
+        JoinLine(task, queues_.Find(content.namespace_name, content.queue)));
+    if (!first) return absl::OkStatus();
+  }
+  return LetGo(task);
+}
+
+absl::Status Engine::Impl::LetGo(LiveTask* task) {
   LeaveBlocked(*task);
   APIUM_RETURN_IF_ERROR(AwaitEta(task));
   AddEvent({.kind = TaskEventKind::kUnblocked,
@@ -290,25 +301,6 @@ absl::Status Engine::Impl::Unblock(LiveTask* task) {
   // It may have become ready behind the back of a dispatch.
   more_to_do_ = true;
   return absl::OkStatus();
-}
-
-absl::Status Engine::Impl::RecoverBlocked() {
-  absl::Status counted = absl::OkStatus();
-  APIUM_RETURN_IF_ERROR(reader_->Scan(
-      std::string(1, kBlockedRow), RowsEnd(kBlockedRow),
-      [&](std::string_view key, std::string_view) {
-        const std::optional<BlockedTask> task = BlockedTaskOfRow(key);
-        Queue* queue =
-            task.has_value() ? queues_.FindById(task->queue_id) : nullptr;
-        if (queue == nullptr) {
-          counted =
-              absl::DataLossError("the store holds a damaged blocked row");
-          return false;
-        }
-        ++queue->blocked;
-        return true;
-      }));
-  return counted;
 }
 
 absl::Status Engine::Impl::PurgeBlocked(Queue* queue, Purge* purge,

@@ -27,12 +27,15 @@
 #include "broker/engine/lease_table.h"
 #include "broker/engine/limit_table.h"
 #include "broker/engine/live_task.h"
+#include "broker/engine/ordering.h"
+#include "broker/engine/ordering_table.h"
 #include "broker/engine/outbox.h"
 #include "broker/engine/queue_table.h"
 #include "broker/engine/ready_lanes.h"
 #include "broker/engine/redrive_table.h"
 #include "broker/engine/request_table.h"
 #include "broker/engine/session_table.h"
+#include "broker/engine/sticky_workers.h"
 #include "broker/engine/task_table.h"
 #include "broker/engine/tickets.h"
 #include "broker/engine/timer_index.h"
@@ -51,6 +54,7 @@ absl::Status TooManyWaiters(size_t limit);
 //   engine_control.cc change a task that waits, forget one that ended, count
 //   engine_workers.cc sessions, what workers report
 //   engine_dispatch.cc which worker gets which task
+//   engine_placement.cc labels, preferences, stickiness
 //   engine_attempts.cc how attempts end, and what follows
 //   engine_queues.cc  queues, purge, counts
 //   engine_chunks.cc  what running tasks say of themselves: progress, chunks
@@ -60,6 +64,8 @@ absl::Status TooManyWaiters(size_t limit);
 //   engine_limits.cc  how many run, and how many start in a time
 //   engine_batches.cc groups of tasks and what is submitted at their end
 //   engine_identity.cc unique keys, blocked tasks, repeated requests
+//   engine_ordering.cc tasks that run in the order in which they were accepted
+//   engine_queue_limits.cc full queues, defaults of tasks, the head of a queue
 //   engine_submit_all.cc several tasks, all or none
 class Engine::Impl {
  public:
@@ -268,6 +274,8 @@ class Engine::Impl {
 
   // engine_workers.cc
   void Subscribe(Session* session);
+  // `name`: its number in session->queue_names.
+  void SubscribeTo(Session* session, Queue* queue, size_t name);
   void Unsubscribe(Session* session);
   absl::Status CheckSubscription(const OpenSessionCommand& command);
   absl::Status DescribeSession(const OpenSessionCommand& command,
@@ -286,10 +294,15 @@ class Engine::Impl {
   absl::Status Dispatch();
   // Whether the session got a task.
   absl::StatusOr<bool> DispatchOne(Session* session);
+  absl::StatusOr<bool> DispatchFrom(Queue* queue, Session* session);
   absl::Status Deliver(LiveTask* task, Session* session, Queue* queue);
-  // Whether the session can be given tasks of such a lane at all.
-  // `breakers`: of the lane's namespace.
-  bool MayRun(const Session& session, const LaneRank& rank,
+  // The task's lease ends, whatever becomes of the task.
+  void EndLease(LiveTask* task);
+  // How often each queue of the session has its turn.
+  void ShareTurns(Session* session);
+  // Whether the session can be given tasks of such lanes at all.
+  // `breakers`: of the lanes' namespace.
+  bool MayRun(const Session& session, const LaneGroup& group,
               const BreakerTable::ByType* breakers) const;
   // The lane whose head is next for the session; null: nothing is.
   Lane* BestLane(const Session& session, Queue* queue) const;
@@ -299,6 +312,12 @@ class Engine::Impl {
   // Chooses the session that gets nothing but suspects, so that they are not
   // starved: see ARCHITECTURE.md.
   void ReserveSession();
+
+  // engine_placement.cc
+  // The session that is to get the task, which `first` could get: another only
+  // if the task prefers that.
+  Session* PreferredSession(const LiveTask& task, const LaneGroup& group,
+                            Queue* queue, Session* first);
 
   // engine_attempts.cc
   absl::Status ApplyOutcome(Session* session, ExecutionReport report);
@@ -492,10 +511,64 @@ class Engine::Impl {
   absl::Status PassKeyOn(const TaskContent& holder, const StoredUniqueKey& row);
   void Block(LiveTask* task, Queue* queue);
   void LeaveBlocked(const LiveTask& task);
+  // What a blocked task waited for has ended: it waits as others do, or for
+  // those that are before it in its order.
   absl::Status Unblock(LiveTask* task);
-  absl::Status RecoverBlocked();
+  // The task is no longer blocked.
+  absl::Status LetGo(LiveTask* task);
   absl::Status PurgeBlocked(Queue* queue, Purge* purge, size_t* budget,
                             bool* done);
+
+  // engine_ordering.cc
+  // Of a task that IsOrdered.
+  absl::StatusOr<OrderingLine*> LineOf(const TaskContent& content);
+  // Whether the task, which is new or was blocked by its unique key, is the
+  // first of its line; else it waits there, BLOCKED.
+  absl::StatusOr<bool> JoinLine(LiveTask* task, Queue* queue);
+  // The task has ended as `state`.
+  absl::Status LeaveLine(const LiveTask& task, TaskState state);
+  void LeaveToNextTurn(OrderingLine* line);
+  // The first member becomes the head, where there is none and may be one.
+  absl::Status PassLineOn(OrderingLine* line);
+  absl::StatusOr<LiveTask*> MemberOf(const Queue& queue,
+                                     const std::string& task_id);
+  // Ends members whose head failed.
+  absl::Status FailMembers(OrderingLine* line, size_t* budget);
+  absl::Status RunUnsettledLines();
+  // None: the task does not wait for others of its ordering key. Without
+  // `ahead`, which costs more.
+  absl::StatusOr<std::optional<OrderingPlace>> PlaceInLine(
+      const LiveTask& task);
+  // Of a task that has a place.
+  absl::Status CountAhead(const LiveTask& task, OrderingPlace* place);
+  // Why a BLOCKED task waits, for people.
+  std::string BlockedReason(const LiveTask& task);
+
+  // engine_queue_limits.cc
+  // What a queue is to take.
+  struct Demand {
+    uint64_t tasks = 0;
+    uint64_t bytes = 0;
+    // Those that end because of it, so that they need no room.
+    std::vector<const LiveTask*> replaced;
+  };
+  static void Add(const TaskContent& content, Demand* demand) {
+    ++demand->tasks;
+    demand->bytes += content.payload.data.size();
+  }
+  // Those whose place the task takes.
+  absl::Status AddReplaced(const TaskContent& content, const KeyClaim& claim,
+                           Demand* demand);
+  // OK: the queue can take it, after the end of `victims`. RESOURCE_EXHAUSTED /
+  // QUEUE_FULL. Changes nothing.
+  absl::Status MakeRoom(const Queue& queue, const Demand& demand,
+                        std::vector<LiveTask*>* victims) const;
+  // Sets the victims aside as dead letters, except those that ended meanwhile.
+  absl::Status SetAside(const std::vector<LiveTask*>& victims);
+  static absl::Status CheckOverflow(const QueueSettings& settings);
+  // Gives the task what its queue says and its submitter did not.
+  static void ApplyDefaults(const TaskDefaults& defaults,
+                            SubmitCommand* command);
 
   // engine_submit_all.cc
   // What is to be done for one task of several.
@@ -510,6 +583,10 @@ class Engine::Impl {
   // something does, and changes nothing.
   absl::StatusOr<std::vector<SubmitPlan>> PlanAll(SubmitAllCommand* command,
                                                   SubmitAllReply* reply);
+  // Whether the queues have room for all tasks together, as MakeRoom.
+  absl::StatusOr<absl::Status> MakeRoomForAll(
+      const std::vector<SubmitCommand>& tasks,
+      const std::vector<SubmitPlan>& plans, std::vector<LiveTask*>* victims);
   // The same for a task that the call has not named before.
   absl::Status PlanSubmit(const TaskContent& content, SubmitPlan* plan,
                           absl::Status* refusal);
@@ -540,7 +617,9 @@ class Engine::Impl {
   BreakerTable breakers_;
   LimitTable limits_;
   UniqueTable unique_keys_;
+  OrderingTable ordering_;
   RequestTable requests_;
+  StickyWorkers sticky_workers_;
 
   std::deque<Purge> purges_;
   std::deque<LetterScan> letter_scans_;

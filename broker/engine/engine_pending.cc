@@ -7,11 +7,6 @@
 
 namespace apium::broker {
 
-absl::Status Engine::Impl::Apply(PeekQueueCommand&& command) {
-  AddReply(command.reply, TaskPageReply{.status = NotImplemented("PeekQueue")});
-  return absl::OkStatus();
-}
-
 absl::Status Engine::Impl::Apply(ExplainQueueCommand&& command) {
   AddReply(command.reply,
            ExplainReply{.status = NotImplemented("ExplainQueue")});
@@ -21,12 +16,6 @@ absl::Status Engine::Impl::Apply(ExplainQueueCommand&& command) {
 absl::Status Engine::Impl::Apply(ExplainTaskCommand&& command) {
   AddReply(command.reply,
            ExplainReply{.status = NotImplemented("ExplainTask")});
-  return absl::OkStatus();
-}
-
-absl::Status Engine::Impl::Apply(ReleaseOrderingKeyCommand&& command) {
-  AddReply(command.reply,
-           StatusReply{.status = NotImplemented("ReleaseOrderingKey")});
   return absl::OkStatus();
 }
 

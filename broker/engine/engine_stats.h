@@ -92,6 +92,7 @@ struct EngineStats {
   uint64_t waiters = 0;
   uint64_t hot_tasks = 0;  // tasks held in memory
   uint64_t hot_bytes = 0;
+  uint64_t lanes = 0;  // with a class
   uint64_t timers_in_memory = 0;
   uint64_t outbox_last_position = 0;
   uint64_t outbox_confirmed_position = 0;

@@ -1,5 +1,6 @@
 // Submitting several tasks, all or none.
 
+#include <algorithm>
 #include <string_view>
 #include <utility>
 
@@ -81,6 +82,32 @@ absl::StatusOr<std::vector<Engine::Impl::SubmitPlan>> Engine::Impl::PlanAll(
   return plans;
 }
 
+absl::StatusOr<absl::Status> Engine::Impl::MakeRoomForAll(
+    const std::vector<SubmitCommand>& tasks,
+    const std::vector<SubmitPlan>& plans, std::vector<LiveTask*>* victims) {
+  std::vector<std::pair<const Queue*, Demand>> demands;
+  for (size_t i = 0; i < plans.size(); ++i) {
+    const TaskContent& content = *tasks[i].content;
+    // One that has to be made first has no limits yet.
+    const Queue* queue = queues_.Find(content.namespace_name, content.queue);
+    const bool makes_task =
+        !plans[i].first_create_time.has_value() &&
+        plans[i].claim.verdict != KeyClaim::Verdict::kAttach;
+    if (!makes_task || queue == nullptr || !queue->bounded()) continue;
+    auto it = std::find_if(demands.begin(), demands.end(),
+                           [&](const auto& one) { return one.first == queue; });
+    if (it == demands.end()) it = demands.insert(it, {queue, Demand()});
+    Add(content, &it->second);
+    APIUM_RETURN_IF_ERROR(
+        AddReplaced(content, plans[i].claim, &it->second));
+  }
+  for (const auto& [queue, demand] : demands) {
+    const absl::Status room = MakeRoom(*queue, demand, victims);
+    if (!room.ok()) return room;
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<SubmitReply> Engine::Impl::CarryOut(SubmitPlan plan,
                                                    SubmitCommand* submit) {
   using Verdict = KeyClaim::Verdict;
@@ -99,6 +126,7 @@ absl::StatusOr<SubmitReply> Engine::Impl::CarryOut(SubmitPlan plan,
     return reply;
   }
   APIUM_ASSIGN_OR_RETURN(Queue * queue, QueueForSubmit(content));
+  ApplyDefaults(queue->stored.settings.task_defaults, submit);
   if (content.unique != nullptr)
     APIUM_RETURN_IF_ERROR(TakeKey(content, plan.claim));
   const Start start =
@@ -116,14 +144,20 @@ absl::Status Engine::Impl::Apply(SubmitAllCommand&& command) {
   SubmitAllReply reply;
   APIUM_ASSIGN_OR_RETURN(std::vector<SubmitPlan> plans,
                          PlanAll(&command, &reply));
+  std::vector<LiveTask*> victims;
+  if (reply.status.ok()) {
+    reply.failed.reset();
+    APIUM_ASSIGN_OR_RETURN(reply.status,
+                           MakeRoomForAll(command.tasks, plans, &victims));
+  }
   if (!reply.status.ok()) {
-    const TaskContent& content = *command.tasks[*reply.failed].content;
+    const TaskContent& content =
+        *command.tasks[reply.failed.value_or(0)].content;
     Queue* queue = queues_.Find(content.namespace_name, content.queue);
     ++(queue != nullptr ? queue->stats.submitted_rejected : submits_rejected_);
     AddReply(command.reply, std::move(reply));
     return absl::OkStatus();
   }
-  reply.failed.reset();
   const std::string namespace_name =
       command.tasks.front().content->namespace_name;
   for (size_t i = 0; i < plans.size(); ++i) {
@@ -131,6 +165,7 @@ absl::Status Engine::Impl::Apply(SubmitAllCommand&& command) {
                            CarryOut(std::move(plans[i]), &command.tasks[i]));
     reply.tasks.push_back(std::move(answer));
   }
+  APIUM_RETURN_IF_ERROR(SetAside(victims));
   if (command.request != nullptr)
     RememberRequest(namespace_name, *command.request, reply.tasks);
   AddReply(command.reply, std::move(reply));

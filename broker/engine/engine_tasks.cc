@@ -27,6 +27,9 @@ void ForEachLifeTimer(const LiveTask& task, Visitor&& visit) {
   visit_one(TimerKind::kTotalTime, AttemptsEnd(task.content()));
 }
 
+// How long a task that is due waits for a lane where there are too many.
+constexpr absl::Duration kLaneWait = absl::Seconds(5);
+
 // Whether anything is left of a task that ends so, apart from its id.
 bool KeepsOutcome(ResultMode mode, TaskState state) {
   return mode == ResultMode::kKeep ||
@@ -82,20 +85,30 @@ absl::Status Engine::Impl::Apply(SubmitCommand&& command) {
     APIUM_ASSIGN_OR_RETURN(claim, ClaimKey(content));
     refusal = claim.refusal;
   }
+  const bool attaches = claim.verdict == KeyClaim::Verdict::kAttach;
+  std::vector<LiveTask*> victims;
+  if (refusal.ok() && !attaches && (*queue)->bounded()) {
+    Demand demand;
+    Add(content, &demand);
+    APIUM_RETURN_IF_ERROR(AddReplaced(content, claim, &demand));
+    refusal = MakeRoom(**queue, demand, &victims);
+  }
   if (!refusal.ok()) {
     ++(queue.ok() ? (*queue)->stats.submitted_rejected : submits_rejected_);
     AddReply(command.reply, SubmitReply{.status = std::move(refusal)});
     return absl::OkStatus();
   }
-  if (claim.verdict == KeyClaim::Verdict::kAttach)
-    return AnswerAttached(command, *claim.row);
+  if (attaches) return AnswerAttached(command, *claim.row);
+  ApplyDefaults((*queue)->stored.settings.task_defaults, &command);
   AnswerSubmit(
       command,
       {.task_id = content.task_id, .minted = minted, .create_time = now_});
   if (content.unique != nullptr) APIUM_RETURN_IF_ERROR(TakeKey(content, claim));
-  return Accept(&command, std::move(key), *queue, minted,
-                claim.verdict == KeyClaim::Verdict::kBlock ? Start::kBlocked
-                                                           : Start::kWhenDue);
+  APIUM_RETURN_IF_ERROR(
+      Accept(&command, std::move(key), *queue, minted,
+             claim.verdict == KeyClaim::Verdict::kBlock ? Start::kBlocked
+                                                        : Start::kWhenDue));
+  return SetAside(victims);
 }
 
 absl::Status Engine::Impl::TaskIdReused(const std::string& task_id) const {
@@ -164,6 +177,16 @@ absl::Status Engine::Impl::CheckQueueForSubmit(const TaskContent& content) {
                ? absl::OkStatus()
                : ExistingQueue(content.namespace_name, content.queue).status();
   }
+  if (lanes_.HasNoLaneFor(*queue, content)) {
+    return WithRetryDelay(
+        WithReason(
+            absl::ResourceExhaustedError(absl::StrCat(
+                "the task would need a lane of its own (tenant, limit keys, "
+                "required labels), and there are ",
+                options_.max_lanes, " already")),
+            "TOO_MANY_LANES", {{"queue", queue->name}}),
+        kLaneWait);
+  }
   if (!queue->stored.settings.submit_paused) return absl::OkStatus();
   return WithReason(absl::FailedPreconditionError(absl::StrCat(
                         "queue ", queue->name, " is paused for submits")),
@@ -198,10 +221,14 @@ absl::Status Engine::Impl::Accept(SubmitCommand* command, std::string key,
   // The journal may still list a lease of a forgotten task of the same id.
   if (!minted) stored.last_epoch = tickets_.Peek() - 1;
   LiveTask* task = tasks_.Add(std::move(key), std::move(stored));
-  if (start == Start::kBlocked) {
-    Block(task, queue);
-  } else {
+  queues_.AddBytes(queue, static_cast<int64_t>(content.payload.data.size()));
+  if (start == Start::kWhenDue && IsOrdered(content)) {
+    APIUM_ASSIGN_OR_RETURN(const bool first, JoinLine(task, queue));
+    if (first) APIUM_RETURN_IF_ERROR(AwaitEta(task));
+  } else if (start == Start::kWhenDue) {
     APIUM_RETURN_IF_ERROR(AwaitEta(task));
+  } else {
+    Block(task, queue);
   }
   AddLifeTimers(*task);
   if (content.expire_time > now_) return absl::OkStatus();
@@ -210,8 +237,13 @@ absl::Status Engine::Impl::Accept(SubmitCommand* command, std::string key,
 
 absl::Status Engine::Impl::AwaitEta(LiveTask* task) {
   const absl::Time eta = task->content().eta;
-  return eta > WallNow() ? Schedule(task, eta + lead_)
-                         : lanes_.Enqueue(task, now_);
+  if (eta > WallNow()) return Schedule(task, eta + lead_);
+  const Queue* queue =
+      queues_.Find(task->content().namespace_name, task->content().queue);
+  const bool no_lane =
+      queue != nullptr && lanes_.HasNoLaneFor(*queue, task->content());
+  return no_lane ? Schedule(task, now_ + kLaneWait)
+                 : lanes_.Enqueue(task, now_);
 }
 
 absl::Status Engine::Impl::Schedule(LiveTask* task, absl::Time due) {
@@ -313,6 +345,8 @@ absl::Status Engine::Impl::Finish(LiveTask* task, Ending ending) {
     }
   }
   tasks_.Finish(task, std::move(outcome), row);
+  if (IsOrdered(content))
+    APIUM_RETURN_IF_ERROR(LeaveLine(*task, ending.state));
   if (content.unique == nullptr) return absl::OkStatus();
   return ReleaseKeyAtEnd(content);
 }
@@ -321,15 +355,15 @@ void Engine::Impl::CountEnd(const LiveTask& task, const Outcome& outcome) {
   Queue* queue = queues_.Find(outcome.namespace_name, outcome.queue);
   if (queue == nullptr) return;
   queues_.CountEnd(queue, outcome.state);
+  queues_.AddBytes(queue,
+                   -static_cast<int64_t>(task.content().payload.data.size()));
   QueueStats& stats = queue->stats;
   if (task.leased()) stats.run.Record(now_ - task.lease.grant_time);
   stats.end_to_end.Record(now_ - outcome.create_time);
 }
 
 std::string Engine::Impl::WaitingReason(const LiveTask& task) {
-  if (task.state() == TaskState::kBlocked)
-    return absl::StrCat("another task holds the unique key ",
-                        task.content().unique->key);
+  if (task.state() == TaskState::kBlocked) return BlockedReason(task);
   if (task.state() != TaskState::kQueued) return "";
   const TaskContent& content = task.content();
   Queue* queue = queues_.Find(content.namespace_name, content.queue);
@@ -345,10 +379,8 @@ std::string Engine::Impl::WaitingReason(const LiveTask& task) {
   bool served = false;
   bool free = false;
   for (const auto& [number, session] : sessions_.all()) {
-    const auto& queues = session->queues;
     if (!session->type_ids.contains(*type_id)) continue;
-    if (std::find(queues.begin(), queues.end(), queue) == queues.end())
-      continue;
+    if (!session->TakesFrom(queue)) continue;
     served = true;
     free = free || session->takes_tasks();
   }

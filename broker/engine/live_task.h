@@ -30,6 +30,7 @@ struct LiveLease {
   Queue* started_in = nullptr;  // counts it as running; null: not started
   absl::Time start_time = absl::InfinitePast();
   Progress progress;
+  absl::Duration charged;  // to its tenant, as an estimate; 0: nothing
   std::vector<LimitInstance*> limits;  // that count it; see limit_table.h
 };
 
@@ -51,6 +52,8 @@ struct LiveTask {
   bool in_window = false;  // waits in its lane's window, or among its suspects
   absl::Time ready_time = absl::InfinitePast();  // when it became ready, as far
                                                  // as this process knows
+  absl::Time aging_since = absl::InfinitePast();  // the same, leases since then
+                                                  // left out of account
   LiveLease lease;
   std::unique_ptr<LiveChunkHead> chunk_head;  // null: not needed so far
   std::shared_ptr<const Outcome>

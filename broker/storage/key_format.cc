@@ -5,7 +5,7 @@
 namespace apium::broker {
 namespace {
 
-constexpr size_t kLaneIdBytes = 9;
+constexpr size_t kLaneIdBytes = 25;
 constexpr size_t kDeadLetterPrefixBytes = 5;
 
 template <typename Integer>
@@ -38,6 +38,8 @@ std::string LanePrefix(char kind, const LaneId& lane) {
   AppendBigEndian(lane.queue_id, &key);
   AppendBigEndian(lane.type_id, &key);
   key.push_back(static_cast<char>(255 - lane.priority));
+  AppendBigEndian(lane.lane_class.high, &key);
+  AppendBigEndian(lane.lane_class.low, &key);
   return key;
 }
 
@@ -91,10 +93,13 @@ std::string LaneRowKey(const LaneId& lane) {
 
 std::optional<LaneId> LaneOfLaneRow(std::string_view row_key) {
   if (!HasKindAndSize(row_key, kLaneRow, 1 + kLaneIdBytes)) return std::nullopt;
-  return LaneId{.queue_id = ReadBigEndian<uint32_t>(row_key.substr(1)),
-                .type_id = ReadBigEndian<uint32_t>(row_key.substr(5)),
-                .priority = static_cast<uint8_t>(
-                    255 - static_cast<unsigned char>(row_key[9]))};
+  return LaneId{
+      .queue_id = ReadBigEndian<uint32_t>(row_key.substr(1)),
+      .type_id = ReadBigEndian<uint32_t>(row_key.substr(5)),
+      .priority =
+          static_cast<uint8_t>(255 - static_cast<unsigned char>(row_key[9])),
+      .lane_class = {.high = ReadBigEndian<uint64_t>(row_key.substr(10)),
+                     .low = ReadBigEndian<uint64_t>(row_key.substr(18))}};
 }
 
 std::string TimerRowKey(const TimerId& timer) {
@@ -194,6 +199,14 @@ std::string DeadLetterCountRowKey(uint32_t queue_id) {
   return CountRowKey(queue_id) + kDeadLetterRow;
 }
 
+std::string BlockedCountRowKey(uint32_t queue_id) {
+  return CountRowKey(queue_id) + kBlockedRow;
+}
+
+std::string BytesRowKey(uint32_t queue_id) {
+  return CountRowKey(queue_id) + 'B';
+}
+
 std::string DeadLetterRowKey(uint32_t queue_id, std::string_view task_key) {
   std::string key;
   key.reserve(kDeadLetterPrefixBytes + task_key.size());
@@ -289,6 +302,51 @@ std::optional<BlockedTask> BlockedTaskOfRow(std::string_view row_key) {
   if (row_key.size() < 6 || row_key.front() != kBlockedRow) return std::nullopt;
   return BlockedTask{.queue_id = ReadBigEndian<uint32_t>(row_key.substr(1)),
                      .task_key = std::string(row_key.substr(5))};
+}
+
+std::string OrderingRowKey(const OrderingLineId& line) {
+  std::string key;
+  key.reserve(5 + line.key.size());
+  key.push_back(kOrderingRow);
+  AppendBigEndian(line.queue_id, &key);
+  key.append(line.key);
+  return key;
+}
+
+std::string UnsettledRowKey(const OrderingLineId& line) {
+  std::string key;
+  key.reserve(9 + line.key.size());
+  key.push_back(kOrderingRow);
+  AppendBigEndian(uint32_t{0}, &key);
+  AppendBigEndian(line.queue_id, &key);
+  key.append(line.key);
+  return key;
+}
+
+std::optional<OrderingLineId> LineOfUnsettledRow(std::string_view row_key) {
+  if (row_key.size() < 9 || row_key.front() != kOrderingRow ||
+      ReadBigEndian<uint32_t>(row_key.substr(1)) != 0) {
+    return std::nullopt;
+  }
+  return OrderingLineId{.queue_id = ReadBigEndian<uint32_t>(row_key.substr(5)),
+                        .key = std::string(row_key.substr(9))};
+}
+
+std::string OrderingMemberRowKey(const OrderingLineId& line, uint64_t ticket) {
+  std::string key;
+  key.reserve(14 + line.key.size());
+  key.push_back(kOrderingMemberRow);
+  AppendBigEndian(line.queue_id, &key);
+  key.append(line.key).push_back('\0');
+  AppendBigEndian(ticket, &key);
+  return key;
+}
+
+std::optional<uint64_t> TicketOfMemberRow(std::string_view row_key) {
+  if (row_key.size() < 14 || row_key.front() != kOrderingMemberRow)
+    return std::nullopt;
+  return ReadBigEndian<uint64_t>(
+      row_key.substr(row_key.size() - sizeof(uint64_t)));
 }
 
 std::string RowsEnd(char row_kind) {

@@ -416,14 +416,19 @@ std::string EncodeLane(const LanePosition& lane) {
   pb::LaneRecord record;
   record.set_count(lane.count);
   record.set_head_sequence(lane.head_sequence);
+  if (lane.lane_class != nullptr)
+    ToRecord(*lane.lane_class, record.mutable_lane_class());
   return record.SerializeAsString();
 }
 
 absl::StatusOr<LanePosition> DecodeLane(std::string_view value) {
   pb::LaneRecord record;
   if (!ParseRecord(value, &record)) return DamagedRow("lane");
-  return LanePosition{.count = record.count(),
-                      .head_sequence = record.head_sequence()};
+  LanePosition lane{.count = record.count(),
+                    .head_sequence = record.head_sequence()};
+  if (record.has_lane_class())
+    lane.lane_class = FromRecord(record.mutable_lane_class());
+  return lane;
 }
 
 std::string EncodeLeaseJournal(absl::Time grant_time,

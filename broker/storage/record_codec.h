@@ -72,6 +72,7 @@ absl::StatusOr<std::vector<std::string>> DecodeReadyChunk(
 struct LanePosition {
   uint64_t count = 0;
   uint64_t head_sequence = 0;
+  std::shared_ptr<const Placement> lane_class;  // null: none
 };
 std::string EncodeLane(const LanePosition& lane);
 absl::StatusOr<LanePosition> DecodeLane(std::string_view value);

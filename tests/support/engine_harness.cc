@@ -123,6 +123,8 @@ std::string EngineHarness::Submit(std::string_view id,
     content->unique = std::make_shared<Unique>(*options.unique);
   content->result_mode = options.result_mode;
   content->delivery_mode = options.delivery_mode;
+  if (options.placement.has_value())
+    content->placement = std::make_shared<Placement>(*options.placement);
   if (options.eta.has_value()) content->eta = now() + *options.eta;
   content->fingerprint = FingerprintOf(*content, options);
   std::shared_ptr<const RequestIdentity> request;
@@ -267,6 +269,8 @@ std::string EngineHarness::OpenSession(const std::string& worker,
                           .held_leases = std::move(held),
                           .task_types = record.options.types,
                           .queues = record.options.queues,
+                          .queue_weights = record.options.queue_weights,
+                          .labels = record.options.labels,
                           .slots = record.options.slots});
   return Told(worker);
 }

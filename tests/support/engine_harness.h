@@ -41,6 +41,7 @@ struct SubmitOptions {
   std::string request_id;
   ResultMode result_mode = ResultMode::kKeep;
   DeliveryMode delivery_mode = DeliveryMode::kAtLeastOnce;
+  std::optional<Placement> placement;
 };
 
 struct WorkerOptions {
@@ -48,6 +49,8 @@ struct WorkerOptions {
   std::vector<std::string> queues = {"default"};
   uint32_t slots = 8;
   std::string namespace_name = "default";
+  std::vector<uint32_t> queue_weights;  // empty: all are 1
+  Placement::Labels labels;
 };
 
 struct FailOptions {
