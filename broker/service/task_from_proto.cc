@@ -57,9 +57,6 @@ absl::Status CheckImplemented(const v1::TaskSpec& spec) {
   if (!spec.sticky_key().empty()) {
     return refuse("spec.sticky_key", "choosing workers by key");
   }
-  if (!spec.limit_keys().empty()) {
-    return refuse("spec.limit_keys", "limits by key");
-  }
   if (!spec.exchange().empty()) {
     return refuse("spec.exchange", "exchanges");
   }

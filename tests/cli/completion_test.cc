@@ -69,9 +69,9 @@ TEST_F(BashCompletionTest, TheScriptParses) {
 }
 
 TEST_F(BashCompletionTest, CommandsAreOffered) {
-  EXPECT_THAT(Complete("\"\""),
-              ElementsAre("task", "queue", "dead-letter", "type", "batch",
-                          "worker", "server", "completion", "version"));
+  EXPECT_THAT(Complete("\"\""), ElementsAre("task", "queue", "dead-letter",
+                                            "limit", "type", "batch", "worker",
+                                            "server", "completion", "version"));
   EXPECT_THAT(
       Complete("task \"\""),
       ElementsAre("submit", "submit-many", "get", "wait", "list", "cancel",
