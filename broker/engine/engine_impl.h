@@ -573,13 +573,8 @@ class Engine::Impl {
     // Those that end because of it, so that they need no room.
     std::vector<const LiveTask*> replaced;
   };
-  static void Add(const TaskContent& content, Demand* demand) {
-    ++demand->tasks;
-    demand->bytes += content.payload.data.size();
-  }
-  // Those whose place the task takes.
-  absl::Status AddReplaced(const TaskContent& content, const KeyClaim& claim,
-                           Demand* demand);
+  absl::Status AddDemand(const TaskContent& content, const KeyClaim& claim,
+                         Demand* demand);
   // OK: the queue can take it, after the end of `victims`. RESOURCE_EXHAUSTED /
   // QUEUE_FULL. Changes nothing.
   absl::Status MakeRoom(const Queue& queue, const Demand& demand,

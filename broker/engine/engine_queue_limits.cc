@@ -103,8 +103,10 @@ void TakeDefault(bool unsaid, const std::optional<T>& by_queue, T* value) {
 
 }  // namespace
 
-absl::Status Engine::Impl::AddReplaced(const TaskContent& content,
-                                       const KeyClaim& claim, Demand* demand) {
+absl::Status Engine::Impl::AddDemand(const TaskContent& content,
+                                     const KeyClaim& claim, Demand* demand) {
+  ++demand->tasks;
+  demand->bytes += content.payload.data.size();
   if (claim.waiting_holder != nullptr &&
       claim.verdict == KeyClaim::Verdict::kTake)
     demand->replaced.push_back(claim.waiting_holder);

@@ -97,8 +97,7 @@ absl::StatusOr<absl::Status> Engine::Impl::MakeRoomForAll(
     auto it = std::find_if(demands.begin(), demands.end(),
                            [&](const auto& one) { return one.first == queue; });
     if (it == demands.end()) it = demands.insert(it, {queue, Demand()});
-    Add(content, &it->second);
-    APIUM_RETURN_IF_ERROR(AddReplaced(content, plans[i].claim, &it->second));
+    APIUM_RETURN_IF_ERROR(AddDemand(content, plans[i].claim, &it->second));
   }
   for (const auto& [queue, demand] : demands) {
     const absl::Status room = MakeRoom(*queue, demand, victims);

@@ -89,8 +89,7 @@ absl::Status Engine::Impl::Apply(SubmitCommand&& command) {
   std::vector<LiveTask*> victims;
   if (refusal.ok() && !attaches && (*queue)->bounded()) {
     Demand demand;
-    Add(content, &demand);
-    APIUM_RETURN_IF_ERROR(AddReplaced(content, claim, &demand));
+    APIUM_RETURN_IF_ERROR(AddDemand(content, claim, &demand));
     refusal = MakeRoom(**queue, demand, &victims);
   }
   if (!refusal.ok()) {

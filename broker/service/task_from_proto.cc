@@ -45,9 +45,6 @@ absl::Status CheckImplemented(const v1::TaskSpec& spec) {
   if (!spec.fairness_key().empty()) {
     return refuse("spec.fairness_key", "fair sharing within a queue");
   }
-  if (!spec.ordering_key().empty()) {
-    return refuse("spec.ordering_key", "running in order");
-  }
   if (!spec.required_labels().empty()) {
     return refuse("spec.required_labels", "choosing workers by label");
   }

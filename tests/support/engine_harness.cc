@@ -136,7 +136,8 @@ std::string EngineHarness::Submit(std::string_view id,
                                       .delay = options.delay,
                                       .expire_after = options.expire_after,
                                       .report_outcome = options.report_outcome,
-                                      .request = std::move(request)});
+                                      .request = std::move(request),
+                                      .unsaid = options.unsaid});
   last_submit_ = AnswerOf<SubmitReply>(call);
   last_task_id_ = last_submit_.task_id;
   // What follows are outcomes, if they were asked for.
@@ -516,6 +517,18 @@ std::string EngineHarness::DeleteQueue(const std::string& queue) {
 std::string EngineHarness::Purge(const std::string& queue) {
   return Answers(
       Send(PurgeQueueCommand{.namespace_name = "default", .queue = queue}));
+}
+
+std::string EngineHarness::Peek(const std::string& queue, uint32_t max_tasks) {
+  return Answers(Send(PeekQueueCommand{
+      .namespace_name = "default", .queue = queue, .max_tasks = max_tasks}));
+}
+
+std::string EngineHarness::ReleaseKey(const std::string& ordering_key,
+                                      const std::string& queue) {
+  return Answers(Send(ReleaseOrderingKeyCommand{.namespace_name = "default",
+                                                .queue = queue,
+                                                .ordering_key = ordering_key}));
 }
 
 std::string EngineHarness::Queue(const std::string& queue) {

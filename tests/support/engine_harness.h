@@ -43,6 +43,7 @@ struct SubmitOptions {
   ResultMode result_mode = ResultMode::kKeep;
   DeliveryMode delivery_mode = DeliveryMode::kAtLeastOnce;
   std::optional<Placement> placement;
+  SubmitCommand::Unsaid unsaid;
 };
 
 struct WorkerOptions {
@@ -173,6 +174,11 @@ class EngineHarness {
   std::string Resume(const std::string& queue);
   std::string DeleteQueue(const std::string& queue);
   std::string Purge(const std::string& queue);
+  // Ids, in order.
+  std::string Peek(const std::string& queue = "default",
+                   uint32_t max_tasks = 10);
+  std::string ReleaseKey(const std::string& ordering_key,
+                         const std::string& queue = "default");
   // As "ready=2 scheduled=1 leased=0", or the error.
   std::string Queue(const std::string& queue = "default");
   QueueInfo QueueDetails(const std::string& queue = "default");
