@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "broker/engine/engine_impl.h"
 #include "broker/engine/task_copies.h"
+#include "broker/engine/worker_labels.h"
 #include "common/error_reason.h"
 #include "common/names.h"
 #include "common/status_macros.h"
@@ -40,7 +41,8 @@ absl::Status TooManyCopies(const std::string& how_many) {
 }  // namespace
 
 std::set<std::string> Engine::Impl::SubscribersOf(const Queue& queue,
-                                                  const std::string& type) {
+                                                  const std::string& type,
+                                                  const Placement* placement) {
   std::set<std::string> workers;
   const absl::StatusOr<uint32_t> type_id = queues_.InternType(type);
   if (!type_id.ok() || queue.sessions == 0) return workers;
@@ -48,6 +50,8 @@ std::set<std::string> Engine::Impl::SubscribersOf(const Queue& queue,
     const auto& queues = session->queues;
     if (session->connected() && !session->draining &&
         session->type_ids.contains(*type_id) &&
+        (placement == nullptr ||
+         HasLabels(*session, placement->required_labels)) &&
         std::any_of(queues.begin(), queues.end(),
                     [&](const Subscription& subscription) {
                       return subscription.queue == &queue;
@@ -62,7 +66,7 @@ absl::Status Engine::Impl::NoSubscribers(const Queue& queue,
   return WithReason(absl::FailedPreconditionError(absl::StrCat(
                         "queue ", queue.name,
                         " is for all of its workers, and none that "
-                        "takes type ",
+                        "can run type ",
                         type, " is connected")),
                     "NO_SUBSCRIBERS", {{"queue", queue.name}});
 }
@@ -95,7 +99,8 @@ absl::Status Engine::Impl::FindTargets(const SubmitCommand& submit,
                           absl::StrCat("is not for queue ", name,
                                        ", all of whose workers get the task"));
     }
-    const std::set<std::string> workers = SubscribersOf(*queue, content.type);
+    const std::set<std::string> workers =
+        SubscribersOf(*queue, content.type, content.placement.get());
     if (workers.empty()) return NoSubscribers(*queue, content.type);
     for (const std::string& worker : workers)
       targets->push_back({.queue = name, .worker_id = worker});

@@ -642,9 +642,10 @@ class Engine::Impl {
     std::string queue;
     std::string worker_id;  // the only one that may run it; empty: any
   };
-  // Workers that get a task of this type from a broadcast queue.
+  // Workers that get such a task from a broadcast queue: those that can run it.
   std::set<std::string> SubscribersOf(const Queue& queue,
-                                      const std::string& type);
+                                      const std::string& type,
+                                      const Placement* placement);
   static absl::Status NoSubscribers(const Queue& queue,
                                     const std::string& type);
   // Whether the submit may make other than one task in the queue of its

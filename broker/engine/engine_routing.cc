@@ -116,7 +116,7 @@ absl::Status Engine::Impl::Apply(ResolveRouteCommand&& command) {
                               queues_.HasNamespace(namespace_name))) {
       reply.status = ExistingQueue(namespace_name, name).status();
     } else if (queue != nullptr && queue->stored.settings.broadcast &&
-               SubscribersOf(*queue, command.type).empty()) {
+               SubscribersOf(*queue, command.type, nullptr).empty()) {
       reply.status = NoSubscribers(*queue, command.type);
     }
   }
