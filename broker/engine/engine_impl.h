@@ -7,10 +7,14 @@
 #include <memory>
 #include <optional>
 #include <random>
+#include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -24,6 +28,7 @@
 #include "broker/engine/details_table.h"
 #include "broker/engine/effects.h"
 #include "broker/engine/engine.h"
+#include "broker/engine/exchange_table.h"
 #include "broker/engine/lease_table.h"
 #include "broker/engine/limit_table.h"
 #include "broker/engine/live_task.h"
@@ -68,6 +73,8 @@ absl::Status TooManyWaiters(size_t limit);
 //   engine_ordering.cc tasks that run in the order in which they were accepted
 //   engine_queue_limits.cc full queues, defaults of tasks, the head of a queue
 //   engine_submit_all.cc several tasks, all or none
+//   engine_routing.cc  exchanges, bindings, route rules
+//   engine_copies.cc   several tasks from one submit
 class Engine::Impl {
  public:
   // What the meta rows say; 0 for a new store.
@@ -208,7 +215,8 @@ class Engine::Impl {
   absl::StatusOr<Queue*> QueueForSubmit(const TaskContent& content);
   enum class Start : uint8_t { kWhenDue, kBlocked };
   absl::Status Accept(SubmitCommand* command, std::string key, Queue* queue,
-                      bool minted, Start start = Start::kWhenDue);
+                      bool minted, Start start = Start::kWhenDue,
+                      uint32_t copies = 0);
   // The task, which waits nowhere, becomes ready, or scheduled for its ETA.
   absl::Status AwaitEta(LiveTask* task);
   // What the wall clock shows: the time that ETAs are compared with.
@@ -593,20 +601,92 @@ class Engine::Impl {
     bool minted = false;
     // When the same was submitted before; none: it was not.
     std::optional<absl::Time> first_create_time;
+    uint32_t first_copies = 0;  // with first_create_time
     KeyClaim claim;
+    // The further tasks that routing makes of it.
+    std::vector<SubmitCommand> copies;
+  };
+  // What a call asks for so far.
+  struct CallPlan {
+    // By key, of tasks and copies: the number of the task.
+    absl::flat_hash_map<std::string, size_t> first_of_key;
+    absl::flat_hash_set<std::string_view> unique_keys;
+    size_t number = 0;      // of the task that is being planned
+    size_t copy_bytes = 0;  // of all copies
   };
   // Looks at everything that could refuse one of the tasks, says in `reply` if
   // something does, and changes nothing.
-  absl::StatusOr<std::vector<SubmitPlan>> PlanAll(SubmitAllCommand* command,
-                                                  SubmitAllReply* reply);
+  absl::StatusOr<std::vector<SubmitPlan>> PlanAll(
+      std::vector<SubmitCommand>* tasks, SubmitAllReply* reply);
   // Whether the queues have room for all tasks together, as MakeRoom.
   absl::StatusOr<absl::Status> MakeRoomForAll(
       const std::vector<SubmitCommand>& tasks,
       const std::vector<SubmitPlan>& plans, std::vector<LiveTask*>* victims);
   // The same for a task that the call has not named before.
-  absl::Status PlanSubmit(const TaskContent& content, SubmitPlan* plan,
-                          absl::Status* refusal);
+  absl::Status PlanSubmit(SubmitCommand* submit, CallPlan* call,
+                          SubmitPlan* plan, absl::Status* refusal);
   absl::StatusOr<SubmitReply> CarryOut(SubmitPlan plan, SubmitCommand* submit);
+  // Accepts all or none: of one namespace, without a look at their requests.
+  absl::Status SubmitAll(std::vector<SubmitCommand>* tasks,
+                         SubmitAllReply* reply);
+  // A submit was refused.
+  void CountRefused(const TaskContent& content);
+
+  // engine_routing.cc
+  // The queue of a task that names neither queue nor exchange.
+  std::string RuledQueue(const std::string& namespace_name,
+                         const std::string& type);
+  // Not empty.
+  absl::StatusOr<std::set<std::string>> QueuesOfRoute(
+      const std::string& namespace_name, const Route& route,
+      const std::vector<std::pair<std::string, std::string>>& headers);
+  absl::StatusOr<LiveExchange*> ExistingExchange(
+      const std::string& namespace_name, const std::string& name);
+  absl::Status CheckAlternate(const std::string& namespace_name,
+                              const std::string& alternate);
+  absl::Status CheckNewBinding(const std::string& namespace_name,
+                               const Binding& binding);
+  // The queue exists, or is made if it may be made on use.
+  absl::Status MakeReachable(const std::string& namespace_name,
+                             const std::string& queue);
+  // Whether no route rule leads to the queue.
+  absl::Status CheckUnused(const Queue& queue);
+
+  // engine_copies.cc
+  // One of the tasks that a submit makes.
+  struct SubmitTarget {
+    std::string queue;
+    std::string worker_id;  // the only one that may run it; empty: any
+  };
+  // Workers that get such a task from a broadcast queue: those that can run it.
+  std::set<std::string> SubscribersOf(const Queue& queue,
+                                      const std::string& type,
+                                      const Placement* placement);
+  static absl::Status NoSubscribers(const Queue& queue,
+                                    const std::string& type);
+  // Whether the submit may make other than one task in the queue of its
+  // content.
+  bool NeedsRouting(const SubmitCommand& submit);
+  // Not empty, by queue and worker.
+  absl::Status FindTargets(const SubmitCommand& submit,
+                           std::vector<SubmitTarget>* targets);
+  absl::Status CheckCopies(const TaskContent& content, size_t copies,
+                           CallPlan* call);
+  void Aim(const SubmitTarget& target, SubmitCommand* submit);
+  // Fills in the queue of a submit that NeedsRouting, and plans its copies, or
+  // says in `refusal` why not. Part of PlanSubmit.
+  absl::Status PlanRoute(SubmitCommand* submit, CallPlan* call,
+                         SubmitPlan* plan, absl::Status* refusal);
+  absl::Status AcceptCopies(std::vector<SubmitCommand> copies, bool minted);
+  // A submit that NeedsRouting, from its beginning.
+  absl::Status SubmitRouted(SubmitCommand submit);
+  // The content of a dead letter of `from` is to run again in `target`.
+  void AimAgain(const Queue& from, const Queue& target, TaskContent* content);
+  // Ends, from `time` on, what waits for workers that are gone then.
+  void WantSweep(absl::Time time);
+  absl::Status StartSweeps();
+  // As JudgeForCancel.
+  absl::StatusOr<bool> SweepTask(const CancelJob& job, LiveTask* task);
 
   const EngineOptions options_;
   const StoreReader* const reader_;
@@ -636,11 +716,16 @@ class Engine::Impl {
   OrderingTable ordering_;
   RequestTable requests_;
   StickyWorkers sticky_workers_;
+  ExchangeTable exchanges_;
 
   std::deque<Purge> purges_;
   std::deque<LetterScan> letter_scans_;
   uint32_t last_redrive_queue_ = 0;  // the next turn goes on behind it
   std::deque<std::unique_ptr<CancelJob>> cancel_jobs_;
+  size_t sweeps_ = 0;  // of cancel_jobs_
+  absl::Time sweep_time_ =
+      absl::InfiniteFuture();      // of the next; see WantSweep
+  size_t copy_bytes_of_turn_ = 0;  // of tasks that routing copied
   ConfirmWaiters confirm_waiters_;
   absl::Status admission_;
   uint64_t submits_rejected_ = 0;

@@ -220,13 +220,14 @@ absl::Status Engine::Impl::Apply(DeleteQueueCommand&& command) {
               "queue ", command.queue, " still has ", queue->dead_letters,
               " dead letters; redrive or purge them first")),
           reason::kQueueNotEmpty);
-    } else {
+    } else if (reply.status = CheckUnused(*queue); reply.status.ok()) {
       for (const auto& [number, session] : sessions_.all()) {
         std::erase_if(session->queues, [queue](const Subscription& at) {
           return at.queue == queue;
         });
         ShareTurns(session.get());
       }
+      exchanges_.RemoveBindingsTo(command.namespace_name, command.queue);
       lanes_.Forget(queue);
       redrives_.Forget(queue->stored.queue_id);
       queues_.Delete(queue);

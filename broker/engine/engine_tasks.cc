@@ -6,9 +6,9 @@
 #include "absl/strings/str_cat.h"
 #include "broker/engine/engine_impl.h"
 #include "broker/engine/retry_decision.h"
+#include "broker/engine/task_copies.h"
 #include "broker/engine/task_history.h"
 #include "common/error_reason.h"
-#include "common/names.h"
 #include "common/status_macros.h"
 #include "common/uuid.h"
 
@@ -64,8 +64,10 @@ absl::Status Engine::Impl::Apply(SubmitCommand&& command) {
     APIUM_ASSIGN_OR_RETURN(const bool answered, AnswerRepeatedRequest(command));
     if (answered) return absl::OkStatus();
   }
+  if (command.route != nullptr) return SubmitRouted(std::move(command));
   TaskContent& content = *command.content;
-  if (content.queue.empty()) content.queue = kDefaultQueue;
+  if (content.queue.empty())
+    content.queue = RuledQueue(content.namespace_name, content.type);
   const bool minted = content.task_id.empty();
   if (minted) content.task_id = MintTaskId(now_, options_.partition, random_);
   std::string key = MakeTaskKey(content.namespace_name, content.task_id);
@@ -75,6 +77,10 @@ absl::Status Engine::Impl::Apply(SubmitCommand&& command) {
   }
   absl::StatusOr<Queue*> queue = QueueForSubmit(content);
   absl::Status refusal = queue.status();
+  if (refusal.ok() && (*queue)->stored.settings.broadcast) {
+    if (minted) content.task_id.clear();
+    return SubmitRouted(std::move(command));
+  }
   if (refusal.ok()) refusal = queues_.InternType(content.type).status();
   if (refusal.ok() && command.report_outcome && waiters_.full())
     refusal = TooManyWaiters(options_.max_waiters);
@@ -131,6 +137,7 @@ absl::Status Engine::Impl::AnswerRepeatedSubmit(const SubmitCommand& command,
   } else {
     reply.task_id = content.task_id;
     reply.create_time = found.create_time();
+    reply.copy_task_ids = CopyTaskIds(content.task_id, found.copies());
   }
   CountRepeated(content, reply.status.ok());
   const bool wants_outcome = reply.status.ok() && command.report_outcome;
@@ -201,7 +208,8 @@ absl::StatusOr<Queue*> Engine::Impl::QueueForSubmit(
 }
 
 absl::Status Engine::Impl::Accept(SubmitCommand* command, std::string key,
-                                  Queue* queue, bool minted, Start start) {
+                                  Queue* queue, bool minted, Start start,
+                                  uint32_t copies) {
   TaskContent& content = *command->content;
   content.create_time = now_;
   if (command->delay.has_value()) content.eta = WallNow() + *command->delay;
@@ -217,6 +225,7 @@ absl::Status Engine::Impl::Accept(SubmitCommand* command, std::string key,
   StoredTask stored;
   stored.content = std::move(command->content);
   stored.minted = minted;
+  stored.copies = copies;
   // The journal may still list a lease of a forgotten task of the same id.
   if (!minted) stored.last_epoch = tickets_.Peek() - 1;
   LiveTask* task = tasks_.Add(std::move(key), std::move(stored));
@@ -324,7 +333,8 @@ absl::Status Engine::Impl::Finish(LiveTask* task, Ending ending) {
   FinishedTask row{.state = ending.state,
                    .outbox_position = kept ? outbox_.Add(outcome) : 0,
                    .create_time = content.create_time,
-                   .fingerprint = content.fingerprint};
+                   .fingerprint = content.fingerprint,
+                   .copies = task->stored.copies};
   // Ids that we minted come to no submitter's mind again: they are kept until
   // the result service has the outcome.
   // Others are known for as long as their result is, so that nobody reads the
