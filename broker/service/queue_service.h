@@ -36,6 +36,9 @@ class QueueServiceImpl final : public v1::QueueService::CallbackService {
   grpc::ServerUnaryReactor* PurgeQueue(
       grpc::CallbackServerContext* rpc, const v1::PurgeQueueRequest* request,
       v1::PurgeQueueResponse* response) override;
+  grpc::ServerUnaryReactor* ExplainQueue(
+      grpc::CallbackServerContext* rpc, const v1::ExplainQueueRequest* request,
+      v1::ExplainQueueResponse* response) override;
 
  private:
   const ServiceContext context_;
