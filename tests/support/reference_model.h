@@ -303,6 +303,9 @@ class ReferenceModel {
   void Apply(const DrainWorkerCommand&) {}
   void Apply(const SetAdmissionCommand&) {}
   void Apply(const GetStatsCommand&) {}
+  // Not in the histories.
+  template <typename CommandType>
+  void Apply(const CommandType&) {}
 
   void Accept(const SubmitCommand& command, const std::string& id,
               bool blocked);
