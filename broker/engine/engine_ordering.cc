@@ -241,27 +241,6 @@ absl::Status Engine::Impl::CountAhead(const LiveTask& task,
   return absl::OkStatus();
 }
 
-std::string Engine::Impl::BlockedReason(const LiveTask& task) {
-  const TaskContent& content = task.content();
-  const absl::StatusOr<std::optional<OrderingPlace>> place = PlaceInLine(task);
-  failed_read_.Update(place.status());
-  if (!place.ok()) return "";
-  if (!place->has_value()) {
-    return absl::StrCat("another task holds the unique key ",
-                        content.unique == nullptr ? "" : content.unique->key);
-  }
-  const std::string& key = content.placement->ordering_key;
-  const OrderingPlace& line = **place;
-  if (line.blocked) {
-    return absl::StrCat("the ordering key ", key, " is blocked since task ",
-                        line.first_task_id, " failed; release it");
-  }
-  return absl::StrCat("waits for those before it that have the ordering key ",
-                      key,
-                      line.first_task_id.empty() ? "" : "; the first is task ",
-                      line.first_task_id);
-}
-
 absl::Status Engine::Impl::Apply(ReleaseOrderingKeyCommand&& command) {
   StatusReply reply;
   const absl::StatusOr<Queue*> queue =

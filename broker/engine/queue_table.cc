@@ -210,6 +210,12 @@ absl::StatusOr<uint32_t> QueueTable::InternType(const std::string& type) {
   return id;
 }
 
+std::optional<uint32_t> QueueTable::FindType(const std::string& type) const {
+  const auto it = type_ids_.find(type);
+  if (it == type_ids_.end()) return std::nullopt;
+  return it->second;
+}
+
 void QueueTable::MarkSettingsDirty(Queue* queue) {
   queue->settings_dirty = true;
   dirty_.push_back(queue);

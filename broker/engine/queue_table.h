@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,6 +16,10 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "broker/engine/engine_stats.h"
+#include "broker/engine/fair_shares.h"
+#include "broker/engine/lane_order.h"
+#include "broker/engine/placement.h"
+#include "broker/engine/wait_reason.h"
 #include "broker/storage/queue_codec.h"
 #include "storage/store.h"
 #include "storage/store_batch.h"
@@ -23,15 +28,32 @@ namespace apium::broker {
 
 struct Lane;
 
-// Orders the lanes of a queue as they are dispatched: priority first, then
-// type.
+// Orders the lanes of a queue: priority first, then type, then class.
 struct LaneRank {
   uint8_t inverted_priority = 0;
   uint32_t type_id = 0;
+  uint64_t class_high = 0;
+  uint64_t class_low = 0;
   uint8_t priority() const {
     return static_cast<uint8_t>(255 - inverted_priority);
   }
   friend auto operator<=>(const LaneRank&, const LaneRank&) = default;
+};
+
+// For how long tasks of a queue have been waiting for what, summed over the
+// tasks. Looked at now and then.
+struct BlockedTimes {
+  absl::Time sampled = absl::InfiniteFuture();  // the last look
+  std::map<WaitReasonKind, int64_t> tasks;      // at the last look
+  std::map<WaitReasonKind, absl::Duration> total;
+};
+
+// The lanes of a queue whose tasks the same workers can run.
+struct LaneGroup {
+  uint32_t type_id = 0;
+  Placement::Labels required_labels;
+  uint64_t lanes = 0;
+  LaneOrder ready;  // those that have tasks, and that no limit is known to hold
 };
 
 struct Queue {
@@ -39,8 +61,10 @@ struct Queue {
   std::string name;
   StoredQueue stored;
   std::map<LaneRank, std::unique_ptr<Lane>> lanes;
-  // Those that have tasks in their window or on disk.
-  std::map<LaneRank, Lane*> ready_lanes;
+  // By type and required labels.
+  std::map<std::pair<uint32_t, Placement::Labels>, LaneGroup> groups;
+  FairShares shares;
+  BlockedTimes blocked_times;
   // Those that have tasks in memory that are to run alone.
   std::map<LaneRank, Lane*> suspect_lanes;
   uint64_t ready = 0;  // waiting, in memory or not
@@ -89,6 +113,8 @@ class QueueTable {
   // Number of a task type, given on first use. RESOURCE_EXHAUSTED /
   // TOO_MANY_TASK_TYPES.
   absl::StatusOr<uint32_t> InternType(const std::string& type);
+  // None: no task had it so far.
+  std::optional<uint32_t> FindType(const std::string& type) const;
   const std::string& TypeName(uint32_t type_id) const {
     return *type_names_[type_id];
   }

@@ -8,6 +8,7 @@
 #include "broker/service/queue_settings_from_proto.h"
 #include "broker/service/task_from_proto.h"
 #include "broker/service/task_to_proto.h"
+#include "broker/service/wait_reason_to_proto.h"
 #include "common/error_reason.h"
 #include "common/limits.h"
 #include "common/names.h"
@@ -157,6 +158,23 @@ grpc::ServerUnaryReactor* QueueServiceImpl::ResumeQueue(
   if (!named.ok()) return FinishNow(rpc, named);
   command.paused = false;
   return StartQueueCall(context_, std::move(command), response);
+}
+
+grpc::ServerUnaryReactor* QueueServiceImpl::ExplainQueue(
+    grpc::CallbackServerContext* rpc, const v1::ExplainQueueRequest* request,
+    v1::ExplainQueueResponse* response) {
+  ExplainQueueCommand command;
+  const absl::Status named =
+      NameQueue(request->namespace_(), "name", request->name(), &command);
+  if (!named.ok()) return FinishNow(rpc, named);
+  return StartEngineCall<ExplainReply>(
+      context_.mailbox, MailboxShare::kReserved, std::move(command), 0,
+      [response](ExplainReply&& reply) {
+        for (WaitReason& reason : reply.reasons) {
+          WaitReasonToProto(std::move(reason), response->add_reasons());
+        }
+        return reply.status;
+      });
 }
 
 grpc::ServerUnaryReactor* QueueServiceImpl::PurgeQueue(

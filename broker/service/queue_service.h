@@ -43,6 +43,9 @@ class QueueServiceImpl final : public v1::QueueService::CallbackService {
       grpc::CallbackServerContext* rpc,
       const v1::ReleaseOrderingKeyRequest* request,
       v1::ReleaseOrderingKeyResponse* response) override;
+  grpc::ServerUnaryReactor* ExplainQueue(
+      grpc::CallbackServerContext* rpc, const v1::ExplainQueueRequest* request,
+      v1::ExplainQueueResponse* response) override;
 
  private:
   const ServiceContext context_;

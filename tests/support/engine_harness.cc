@@ -270,6 +270,8 @@ std::string EngineHarness::OpenSession(const std::string& worker,
                           .held_leases = std::move(held),
                           .task_types = record.options.types,
                           .queues = record.options.queues,
+                          .queue_weights = record.options.queue_weights,
+                          .labels = record.options.labels,
                           .slots = record.options.slots});
   return Told(worker);
 }
@@ -670,19 +672,15 @@ ReplyAddress EngineHarness::NewCall() {
   return {.sink = calls_.back(), .tag = CallSink::kTag};
 }
 
-template <typename ReplyType>
-ReplyType EngineHarness::AnswerOf(int call) const {
+const Reply* EngineHarness::FirstReply(int call) const {
   const std::vector<Reply>& replies = calls_.at(call)->replies;
-  if (replies.empty()) {
-    EXPECT_TRUE(batching_ || holding_) << "no answer";
-    return {};
-  }
-  const auto* answer = std::get_if<ReplyType>(&replies.front().body);
-  if (answer == nullptr) {
-    ADD_FAILURE() << "another kind of answer than expected";
-    return {};
-  }
-  return *answer;
+  if (!replies.empty()) return &replies.front();
+  EXPECT_TRUE(batching_ || holding_) << "no answer";
+  return nullptr;
+}
+
+void EngineHarness::FailForWrongReply() {
+  ADD_FAILURE() << "another kind of answer than expected";
 }
 
 }  // namespace apium::broker
