@@ -56,7 +56,7 @@ Engine::Impl::Impl(const EngineOptions& options, const StoreReader* reader,
               .suspect_window_tasks = options.suspect_window_tasks,
               .window_bytes = options.ready_window_bytes,
               .class_lanes_max = options.max_lanes},
-             reader, &tasks_, &queues_, &tickets_),
+             reader, &tasks_, &queues_, &tickets_, &limits_),
       timers_(reader, options.timer_window),
       leases_(&tickets_),
       sessions_(options.lease_duration, options.reattach_grace),
@@ -83,6 +83,9 @@ absl::Status Engine::Impl::Recover(absl::Time now) {
       *reader_,
       [this](const std::string& type) { return queues_.InternType(type); }));
   APIUM_RETURN_IF_ERROR(ordering_.Recover());
+  APIUM_RETURN_IF_ERROR(exchanges_.Recover(*reader_));
+  // Workers come back within the grace period, or are gone.
+  WantSweep(now + options_.reattach_grace);
   // Reserves a block of its own for each start: marks the store as not new, and
   // gives the next start other random numbers (which make ids) than this one.
   tickets_.Next();
@@ -132,6 +135,7 @@ absl::Status Engine::Impl::BeginTurn(const TurnTime& time) {
   if (time.leap > absl::ZeroDuration()) sessions_.Excuse(time.leap);
   more_to_do_ = false;
   limits_.BeginTurn(now_);
+  copy_bytes_of_turn_ = 0;
   APIUM_RETURN_IF_ERROR(lanes_.Refill(now_));
   APIUM_RETURN_IF_ERROR(RunUnsettledLines());
   APIUM_RETURN_IF_ERROR(RunDueTimers());
@@ -150,6 +154,8 @@ absl::Status Engine::Impl::BeginTurn(const TurnTime& time) {
   AnswerConfirmWaiters();
   APIUM_RETURN_IF_ERROR(RunPurges());
   APIUM_RETURN_IF_ERROR(RunCancelJobs());
+  // Behind them: what this turn has moved is in the store when they walk.
+  APIUM_RETURN_IF_ERROR(StartSweeps());
   APIUM_RETURN_IF_ERROR(RunLetterScans());
   return RunRedrives();
 }
@@ -237,6 +243,7 @@ absl::Status Engine::Impl::EndTurn(Effects* effects) {
   redrives_.Flush(&effects->writes);
   breakers_.Flush(&effects->writes);
   limits_.Flush(&effects->writes);
+  exchanges_.Flush(&effects->writes);
   batches_.Flush(&effects->writes);
   details_.Flush(&effects->writes);
   unique_keys_.Flush(&effects->writes);
@@ -261,7 +268,7 @@ absl::Time Engine::Impl::NextTurnTime() const {
       std::min(waiters_.NextTime(), confirm_waiters_.NextTime()) + lead_;
   return std::min({timers_.NextTime(), sessions_.NextTime(), wait_over,
                    redrives_.NextTime(), breakers_.NextTime(),
-                   limits_.NextTime()});
+                   limits_.NextTime(), suspects_time_, sweep_time_});
 }
 
 absl::Status Engine::Impl::Apply(OutboxConfirmedCommand&& command) {

@@ -74,6 +74,13 @@ struct EngineOptions {
   // How long chunks are kept after the end of their task, unless its result is
   // kept for longer.
   absl::Duration chunk_retention = absl::Hours(24);
+  // Of the shard. Beyond: RESOURCE_EXHAUSTED / TOO_MANY_EXCHANGES,
+  // TOO_MANY_BINDINGS.
+  size_t max_exchanges = 1000;
+  size_t max_bindings = 100000;
+  // After what time a copy of a broadcast expires that was given no time of its
+  // own: its worker may never come back.
+  absl::Duration broadcast_expiry = absl::Hours(1);
   // Partition that minted ids carry.
   uint16_t partition = 0;
   // Seed of the engine's randomness (jitter, ids). Same seed, store and

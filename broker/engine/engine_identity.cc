@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "broker/engine/engine_impl.h"
+#include "broker/engine/task_copies.h"
 #include "broker/engine/task_history.h"
 #include "common/error_reason.h"
 #include "common/status_macros.h"
@@ -37,7 +38,8 @@ SubmitReply FirstAnswer(const StoredRequest::Answer& answer) {
   return {.task_id = answer.task_id,
           .minted = answer.minted,
           .create_time = answer.create_time,
-          .attached = answer.attached};
+          .attached = answer.attached,
+          .copy_task_ids = CopyTaskIds(answer.task_id, answer.copies)};
 }
 
 absl::Status KeyHeld(const Unique& unique, const std::string& holder) {
@@ -76,10 +78,12 @@ void Engine::Impl::RememberRequest(const std::string& namespace_name,
   stored.fingerprint = request.fingerprint;
   stored.answers.reserve(answers.size());
   for (const SubmitReply& answer : answers) {
+    const size_t copies = answer.copy_task_ids.size();
     stored.answers.push_back({.task_id = answer.task_id,
                               .create_time = answer.create_time,
                               .minted = answer.minted,
-                              .attached = answer.attached});
+                              .attached = answer.attached,
+                              .copies = static_cast<uint32_t>(copies)});
   }
   stored.keep_until_millis = CeilToMillis(now_ + options_.finished_retention);
   requests_.Add(MakeTaskKey(namespace_name, request.id), std::move(stored));

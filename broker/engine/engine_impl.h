@@ -7,10 +7,14 @@
 #include <memory>
 #include <optional>
 #include <random>
+#include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -24,6 +28,7 @@
 #include "broker/engine/details_table.h"
 #include "broker/engine/effects.h"
 #include "broker/engine/engine.h"
+#include "broker/engine/exchange_table.h"
 #include "broker/engine/lease_table.h"
 #include "broker/engine/limit_table.h"
 #include "broker/engine/live_task.h"
@@ -55,6 +60,7 @@ absl::Status TooManyWaiters(size_t limit);
 //   engine_workers.cc sessions, what workers report
 //   engine_dispatch.cc which worker gets which task
 //   engine_placement.cc labels, preferences, stickiness
+//   engine_explain.cc why tasks wait
 //   engine_attempts.cc how attempts end, and what follows
 //   engine_queues.cc  queues, purge, counts
 //   engine_chunks.cc  what running tasks say of themselves: progress, chunks
@@ -67,6 +73,8 @@ absl::Status TooManyWaiters(size_t limit);
 //   engine_ordering.cc tasks that run in the order in which they were accepted
 //   engine_queue_limits.cc full queues, defaults of tasks, the head of a queue
 //   engine_submit_all.cc several tasks, all or none
+//   engine_routing.cc  exchanges, bindings, route rules
+//   engine_copies.cc   several tasks from one submit
 class Engine::Impl {
  public:
   // What the meta rows say; 0 for a new store.
@@ -207,7 +215,8 @@ class Engine::Impl {
   absl::StatusOr<Queue*> QueueForSubmit(const TaskContent& content);
   enum class Start : uint8_t { kWhenDue, kBlocked };
   absl::Status Accept(SubmitCommand* command, std::string key, Queue* queue,
-                      bool minted, Start start = Start::kWhenDue);
+                      bool minted, Start start = Start::kWhenDue,
+                      uint32_t copies = 0);
   // The task, which waits nowhere, becomes ready, or scheduled for its ETA.
   absl::Status AwaitEta(LiveTask* task);
   // What the wall clock shows: the time that ETAs are compared with.
@@ -222,7 +231,6 @@ class Engine::Impl {
                                      const std::string& task_id,
                                      const TaskTable::Found& found);
   TaskSnapshot SnapshotOf(const LiveTask& task);
-  std::string WaitingReason(const LiveTask& task);
   absl::Status AddWaiter(const ReplyAddress& to, Waiter::Kind kind,
                          const std::string& namespace_name,
                          const std::string& task_id, absl::Time deadline);
@@ -296,7 +304,9 @@ class Engine::Impl {
   absl::StatusOr<bool> DispatchOne(Session* session);
   absl::StatusOr<bool> DispatchFrom(Queue* queue, Session* session);
   absl::Status Deliver(LiveTask* task, Session* session, Queue* queue);
-  // The task's lease ends, whatever becomes of the task.
+  // The task, which was just leased, counts against its tenant and its limits;
+  // its lease ends, and it no longer does, whatever becomes of it.
+  void ChargeLease(LiveTask* task);
   void EndLease(LiveTask* task);
   // How often each queue of the session has its turn.
   void ShareTurns(Session* session);
@@ -305,10 +315,13 @@ class Engine::Impl {
   bool MayRun(const Session& session, const LaneGroup& group,
               const BreakerTable::ByType* breakers) const;
   // The lane whose head is next for the session; null: nothing is.
-  Lane* BestLane(const Session& session, Queue* queue) const;
+  Lane* BestLane(const Session& session, Queue* queue);
+  Lane* OpenLane(const Session& session, Queue* queue) const;
+  // Whether a limit holds the lane's suspects up.
+  bool IsHeldByLimit(Lane* lane);
   // The same among tasks that run alone.
-  Lane* BestSuspectLane(const Session& session, const Queue* queue) const;
-  bool SuspectsWaitFor(const Session& session) const;
+  Lane* BestSuspectLane(const Session& session, const Queue* queue);
+  bool SuspectsWaitFor(const Session& session);
   // Chooses the session that gets nothing but suspects, so that they are not
   // starved: see ARCHITECTURE.md.
   void ReserveSession();
@@ -318,6 +331,25 @@ class Engine::Impl {
   // if the task prefers that.
   Session* PreferredSession(const LiveTask& task, const LaneGroup& group,
                             Queue* queue, Session* first);
+
+  // engine_explain.cc
+  // All that holds it up; none: it is about to be dispatched, or does not wait.
+  absl::StatusOr<std::vector<WaitReason>> ReasonsOf(const LiveTask& task);
+  // The same for whatever waits in the lane.
+  std::vector<WaitReason> ReasonsOf(Lane* lane);
+  absl::StatusOr<WaitReason> BlockedReason(const LiveTask& task);
+  void AddWorkerReason(const Queue& queue, const LaneGroup& group,
+                       std::vector<WaitReason>* reasons);
+  bool HasFreeWorker(const Lane& lane) const;
+  // `task`: of the lane; null: any.
+  WaitReason BusyReason(const Lane& lane, const LiveTask* task);
+  // The first reason of a task, for people.
+  std::string WaitingReason(const LiveTask& task);
+  // Tasks that use what the reason is about up.
+  void NameHolders(WaitReason* reason) const;
+  // The first reasons of all tasks of the queue.
+  std::vector<WaitReason> SumReasons(Queue* queue);
+  void SampleBlocked(Queue* queue);
 
   // engine_attempts.cc
   absl::Status ApplyOutcome(Session* session, ExecutionReport report);
@@ -426,7 +458,8 @@ class Engine::Impl {
   // engine_breakers.cc
   bool IsHeldByBreaker(const LiveBreaker& breaker) const;
   // Why the breaker of its type holds a task up; empty: it does not.
-  std::string BreakerReason(const TaskContent& content);
+  std::string BreakerReason(const std::string& namespace_name,
+                            const std::string& type);
   // A task was leased; its lease ends with success, or with a failure or crash.
   // Only where there are breakers.
   void NoteDispatch(const LiveTask& task);
@@ -440,8 +473,6 @@ class Engine::Impl {
   void CountLease(LiveTask* task);
   // The same for all, after limits came to count other tasks.
   void CountLeasesAnew();
-  // Every lease ends here. The task no longer counts.
-  void EndLease(LiveTask* task);
   // The limit of this name that counts the task, which is leased, and is not
   // disabled; null: none.
   LimitInstance* HeldLimit(const LiveTask& task, const std::string& name) const;
@@ -541,8 +572,6 @@ class Engine::Impl {
       const LiveTask& task);
   // Of a task that has a place.
   absl::Status CountAhead(const LiveTask& task, OrderingPlace* place);
-  // Why a BLOCKED task waits, for people.
-  std::string BlockedReason(const LiveTask& task);
 
   // engine_queue_limits.cc
   // What a queue is to take.
@@ -552,13 +581,8 @@ class Engine::Impl {
     // Those that end because of it, so that they need no room.
     std::vector<const LiveTask*> replaced;
   };
-  static void Add(const TaskContent& content, Demand* demand) {
-    ++demand->tasks;
-    demand->bytes += content.payload.data.size();
-  }
-  // Those whose place the task takes.
-  absl::Status AddReplaced(const TaskContent& content, const KeyClaim& claim,
-                           Demand* demand);
+  absl::Status AddDemand(const TaskContent& content, const KeyClaim& claim,
+                         Demand* demand);
   // OK: the queue can take it, after the end of `victims`. RESOURCE_EXHAUSTED /
   // QUEUE_FULL. Changes nothing.
   absl::Status MakeRoom(const Queue& queue, const Demand& demand,
@@ -577,20 +601,92 @@ class Engine::Impl {
     bool minted = false;
     // When the same was submitted before; none: it was not.
     std::optional<absl::Time> first_create_time;
+    uint32_t first_copies = 0;  // with first_create_time
     KeyClaim claim;
+    // The further tasks that routing makes of it.
+    std::vector<SubmitCommand> copies;
+  };
+  // What a call asks for so far.
+  struct CallPlan {
+    // By key, of tasks and copies: the number of the task.
+    absl::flat_hash_map<std::string, size_t> first_of_key;
+    absl::flat_hash_set<std::string_view> unique_keys;
+    size_t number = 0;      // of the task that is being planned
+    size_t copy_bytes = 0;  // of all copies
   };
   // Looks at everything that could refuse one of the tasks, says in `reply` if
   // something does, and changes nothing.
-  absl::StatusOr<std::vector<SubmitPlan>> PlanAll(SubmitAllCommand* command,
-                                                  SubmitAllReply* reply);
+  absl::StatusOr<std::vector<SubmitPlan>> PlanAll(
+      std::vector<SubmitCommand>* tasks, SubmitAllReply* reply);
   // Whether the queues have room for all tasks together, as MakeRoom.
   absl::StatusOr<absl::Status> MakeRoomForAll(
       const std::vector<SubmitCommand>& tasks,
       const std::vector<SubmitPlan>& plans, std::vector<LiveTask*>* victims);
   // The same for a task that the call has not named before.
-  absl::Status PlanSubmit(const TaskContent& content, SubmitPlan* plan,
-                          absl::Status* refusal);
+  absl::Status PlanSubmit(SubmitCommand* submit, CallPlan* call,
+                          SubmitPlan* plan, absl::Status* refusal);
   absl::StatusOr<SubmitReply> CarryOut(SubmitPlan plan, SubmitCommand* submit);
+  // Accepts all or none: of one namespace, without a look at their requests.
+  absl::Status SubmitAll(std::vector<SubmitCommand>* tasks,
+                         SubmitAllReply* reply);
+  // A submit was refused.
+  void CountRefused(const TaskContent& content);
+
+  // engine_routing.cc
+  // The queue of a task that names neither queue nor exchange.
+  std::string RuledQueue(const std::string& namespace_name,
+                         const std::string& type);
+  // Not empty.
+  absl::StatusOr<std::set<std::string>> QueuesOfRoute(
+      const std::string& namespace_name, const Route& route,
+      const std::vector<std::pair<std::string, std::string>>& headers);
+  absl::StatusOr<LiveExchange*> ExistingExchange(
+      const std::string& namespace_name, const std::string& name);
+  absl::Status CheckAlternate(const std::string& namespace_name,
+                              const std::string& alternate);
+  absl::Status CheckNewBinding(const std::string& namespace_name,
+                               const Binding& binding);
+  // The queue exists, or is made if it may be made on use.
+  absl::Status MakeReachable(const std::string& namespace_name,
+                             const std::string& queue);
+  // Whether no route rule leads to the queue.
+  absl::Status CheckUnused(const Queue& queue);
+
+  // engine_copies.cc
+  // One of the tasks that a submit makes.
+  struct SubmitTarget {
+    std::string queue;
+    std::string worker_id;  // the only one that may run it; empty: any
+  };
+  // Workers that get such a task from a broadcast queue: those that can run it.
+  std::set<std::string> SubscribersOf(const Queue& queue,
+                                      const std::string& type,
+                                      const Placement* placement);
+  static absl::Status NoSubscribers(const Queue& queue,
+                                    const std::string& type);
+  // Whether the submit may make other than one task in the queue of its
+  // content.
+  bool NeedsRouting(const SubmitCommand& submit);
+  // Not empty, by queue and worker.
+  absl::Status FindTargets(const SubmitCommand& submit,
+                           std::vector<SubmitTarget>* targets);
+  absl::Status CheckCopies(const TaskContent& content, size_t copies,
+                           CallPlan* call);
+  void Aim(const SubmitTarget& target, SubmitCommand* submit);
+  // Fills in the queue of a submit that NeedsRouting, and plans its copies, or
+  // says in `refusal` why not. Part of PlanSubmit.
+  absl::Status PlanRoute(SubmitCommand* submit, CallPlan* call,
+                         SubmitPlan* plan, absl::Status* refusal);
+  absl::Status AcceptCopies(std::vector<SubmitCommand> copies, bool minted);
+  // A submit that NeedsRouting, from its beginning.
+  absl::Status SubmitRouted(SubmitCommand submit);
+  // The content of a dead letter of `from` is to run again in `target`.
+  void AimAgain(const Queue& from, const Queue& target, TaskContent* content);
+  // Ends, from `time` on, what waits for workers that are gone then.
+  void WantSweep(absl::Time time);
+  absl::Status StartSweeps();
+  // As JudgeForCancel.
+  absl::StatusOr<bool> SweepTask(const CancelJob& job, LiveTask* task);
 
   const EngineOptions options_;
   const StoreReader* const reader_;
@@ -620,16 +716,23 @@ class Engine::Impl {
   OrderingTable ordering_;
   RequestTable requests_;
   StickyWorkers sticky_workers_;
+  ExchangeTable exchanges_;
 
   std::deque<Purge> purges_;
   std::deque<LetterScan> letter_scans_;
   uint32_t last_redrive_queue_ = 0;  // the next turn goes on behind it
   std::deque<std::unique_ptr<CancelJob>> cancel_jobs_;
+  size_t sweeps_ = 0;  // of cancel_jobs_
+  absl::Time sweep_time_ =
+      absl::InfiniteFuture();      // of the next; see WantSweep
+  size_t copy_bytes_of_turn_ = 0;  // of tasks that routing copied
   ConfirmWaiters confirm_waiters_;
   absl::Status admission_;
   uint64_t submits_rejected_ = 0;
   uint64_t next_session_ = 0;  // session number where the next dispatch begins
   uint64_t reserved_session_ = 0;  // number; see ReserveSession; 0: none
+  absl::Time suspects_time_ =
+      absl::InfiniteFuture();  // when limits let suspects go on by time alone
   uint64_t last_control_id_ = 0;
   size_t chunk_deletes_left_ = 0;  // of this turn
   absl::Status failed_read_;       // ends the turn

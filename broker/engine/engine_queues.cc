@@ -220,13 +220,14 @@ absl::Status Engine::Impl::Apply(DeleteQueueCommand&& command) {
               "queue ", command.queue, " still has ", queue->dead_letters,
               " dead letters; redrive or purge them first")),
           reason::kQueueNotEmpty);
-    } else {
+    } else if (reply.status = CheckUnused(*queue); reply.status.ok()) {
       for (const auto& [number, session] : sessions_.all()) {
         std::erase_if(session->queues, [queue](const Subscription& at) {
           return at.queue == queue;
         });
         ShareTurns(session.get());
       }
+      exchanges_.RemoveBindingsTo(command.namespace_name, command.queue);
       lanes_.Forget(queue);
       redrives_.Forget(queue->stored.queue_id);
       queues_.Delete(queue);
@@ -365,8 +366,13 @@ absl::Status Engine::Impl::PurgeScheduled(Queue* queue, Purge* purge,
 
 absl::Status Engine::Impl::Apply(GetStatsCommand&& command) {
   EngineStats stats;
-  queues_.ForEach([&](const Queue* queue) {
+  queues_.ForEach([&](Queue* queue) {
+    SampleBlocked(queue);
     QueueStats entry = queue->stats;
+    for (const auto& [kind, time] : queue->blocked_times.total) {
+      entry.blocked_seconds[static_cast<size_t>(kind)] =
+          absl::ToDoubleSeconds(time);
+    }
     entry.namespace_name = queue->namespace_name;
     entry.queue = queue->name;
     entry.paused = queue->stored.settings.paused;

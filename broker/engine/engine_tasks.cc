@@ -6,9 +6,9 @@
 #include "absl/strings/str_cat.h"
 #include "broker/engine/engine_impl.h"
 #include "broker/engine/retry_decision.h"
+#include "broker/engine/task_copies.h"
 #include "broker/engine/task_history.h"
 #include "common/error_reason.h"
-#include "common/names.h"
 #include "common/status_macros.h"
 #include "common/uuid.h"
 
@@ -64,8 +64,10 @@ absl::Status Engine::Impl::Apply(SubmitCommand&& command) {
     APIUM_ASSIGN_OR_RETURN(const bool answered, AnswerRepeatedRequest(command));
     if (answered) return absl::OkStatus();
   }
+  if (command.route != nullptr) return SubmitRouted(std::move(command));
   TaskContent& content = *command.content;
-  if (content.queue.empty()) content.queue = kDefaultQueue;
+  if (content.queue.empty())
+    content.queue = RuledQueue(content.namespace_name, content.type);
   const bool minted = content.task_id.empty();
   if (minted) content.task_id = MintTaskId(now_, options_.partition, random_);
   std::string key = MakeTaskKey(content.namespace_name, content.task_id);
@@ -75,6 +77,10 @@ absl::Status Engine::Impl::Apply(SubmitCommand&& command) {
   }
   absl::StatusOr<Queue*> queue = QueueForSubmit(content);
   absl::Status refusal = queue.status();
+  if (refusal.ok() && (*queue)->stored.settings.broadcast) {
+    if (minted) content.task_id.clear();
+    return SubmitRouted(std::move(command));
+  }
   if (refusal.ok()) refusal = queues_.InternType(content.type).status();
   if (refusal.ok() && command.report_outcome && waiters_.full())
     refusal = TooManyWaiters(options_.max_waiters);
@@ -89,8 +95,7 @@ absl::Status Engine::Impl::Apply(SubmitCommand&& command) {
   std::vector<LiveTask*> victims;
   if (refusal.ok() && !attaches && (*queue)->bounded()) {
     Demand demand;
-    Add(content, &demand);
-    APIUM_RETURN_IF_ERROR(AddReplaced(content, claim, &demand));
+    APIUM_RETURN_IF_ERROR(AddDemand(content, claim, &demand));
     refusal = MakeRoom(**queue, demand, &victims);
   }
   if (!refusal.ok()) {
@@ -104,10 +109,10 @@ absl::Status Engine::Impl::Apply(SubmitCommand&& command) {
       command,
       {.task_id = content.task_id, .minted = minted, .create_time = now_});
   if (content.unique != nullptr) APIUM_RETURN_IF_ERROR(TakeKey(content, claim));
-  APIUM_RETURN_IF_ERROR(
-      Accept(&command, std::move(key), *queue, minted,
-             claim.verdict == KeyClaim::Verdict::kBlock ? Start::kBlocked
-                                                        : Start::kWhenDue));
+  APIUM_RETURN_IF_ERROR(Accept(&command, std::move(key), *queue, minted,
+                               claim.verdict == KeyClaim::Verdict::kBlock
+                                   ? Start::kBlocked
+                                   : Start::kWhenDue));
   return SetAside(victims);
 }
 
@@ -132,6 +137,7 @@ absl::Status Engine::Impl::AnswerRepeatedSubmit(const SubmitCommand& command,
   } else {
     reply.task_id = content.task_id;
     reply.create_time = found.create_time();
+    reply.copy_task_ids = CopyTaskIds(content.task_id, found.copies());
   }
   CountRepeated(content, reply.status.ok());
   const bool wants_outcome = reply.status.ok() && command.report_outcome;
@@ -202,7 +208,8 @@ absl::StatusOr<Queue*> Engine::Impl::QueueForSubmit(
 }
 
 absl::Status Engine::Impl::Accept(SubmitCommand* command, std::string key,
-                                  Queue* queue, bool minted, Start start) {
+                                  Queue* queue, bool minted, Start start,
+                                  uint32_t copies) {
   TaskContent& content = *command->content;
   content.create_time = now_;
   if (command->delay.has_value()) content.eta = WallNow() + *command->delay;
@@ -218,6 +225,7 @@ absl::Status Engine::Impl::Accept(SubmitCommand* command, std::string key,
   StoredTask stored;
   stored.content = std::move(command->content);
   stored.minted = minted;
+  stored.copies = copies;
   // The journal may still list a lease of a forgotten task of the same id.
   if (!minted) stored.last_epoch = tickets_.Peek() - 1;
   LiveTask* task = tasks_.Add(std::move(key), std::move(stored));
@@ -325,7 +333,8 @@ absl::Status Engine::Impl::Finish(LiveTask* task, Ending ending) {
   FinishedTask row{.state = ending.state,
                    .outbox_position = kept ? outbox_.Add(outcome) : 0,
                    .create_time = content.create_time,
-                   .fingerprint = content.fingerprint};
+                   .fingerprint = content.fingerprint,
+                   .copies = task->stored.copies};
   // Ids that we minted come to no submitter's mind again: they are kept until
   // the result service has the outcome.
   // Others are known for as long as their result is, so that nobody reads the
@@ -345,8 +354,7 @@ absl::Status Engine::Impl::Finish(LiveTask* task, Ending ending) {
     }
   }
   tasks_.Finish(task, std::move(outcome), row);
-  if (IsOrdered(content))
-    APIUM_RETURN_IF_ERROR(LeaveLine(*task, ending.state));
+  if (IsOrdered(content)) APIUM_RETURN_IF_ERROR(LeaveLine(*task, ending.state));
   if (content.unique == nullptr) return absl::OkStatus();
   return ReleaseKeyAtEnd(content);
 }
@@ -360,37 +368,6 @@ void Engine::Impl::CountEnd(const LiveTask& task, const Outcome& outcome) {
   QueueStats& stats = queue->stats;
   if (task.leased()) stats.run.Record(now_ - task.lease.grant_time);
   stats.end_to_end.Record(now_ - outcome.create_time);
-}
-
-std::string Engine::Impl::WaitingReason(const LiveTask& task) {
-  if (task.state() == TaskState::kBlocked) return BlockedReason(task);
-  if (task.state() != TaskState::kQueued) return "";
-  const TaskContent& content = task.content();
-  Queue* queue = queues_.Find(content.namespace_name, content.queue);
-  if (queue == nullptr) return "";
-  if (queue->stored.settings.paused)
-    return absl::StrCat("queue ", queue->name, " is paused");
-  if (std::string held = BreakerReason(content); !held.empty()) return held;
-  if (queue->sessions == 0)
-    return absl::StrCat("no connected worker takes tasks from queue ",
-                        queue->name);
-  absl::StatusOr<uint32_t> type_id = queues_.InternType(content.type);
-  if (!type_id.ok()) return "";
-  bool served = false;
-  bool free = false;
-  for (const auto& [number, session] : sessions_.all()) {
-    if (!session->type_ids.contains(*type_id)) continue;
-    if (!session->TakesFrom(queue)) continue;
-    served = true;
-    free = free || session->takes_tasks();
-  }
-  if (!served)
-    return absl::StrCat("no connected worker serves type ", content.type,
-                        " of queue ", queue->name);
-  if (task.stored.suspect) return "waits to run alone after a crash";
-  return free ? ""
-              : absl::StrCat("every worker that serves type ", content.type,
-                             " is busy");
 }
 
 TaskSnapshot Engine::Impl::SnapshotOf(const LiveTask& task) {

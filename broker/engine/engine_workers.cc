@@ -158,6 +158,7 @@ absl::Status Engine::Impl::CloseSession(Session* session, absl::Status reason) {
                                        absl::InfinitePast()));
   }
   sessions_.Remove(session);
+  WantSweep(now_);
   return absl::OkStatus();
 }
 

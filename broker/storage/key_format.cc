@@ -51,6 +51,27 @@ std::string PrefixedKey(char kind, std::string_view rest) {
   return key;
 }
 
+// Which of the rows of routing a row is.
+constexpr char kExchangePart = 'E';
+constexpr char kRouteRulesPart = 'R';
+
+std::string RoutingKey(char part, std::string_view rest) {
+  std::string key;
+  key.reserve(2 + rest.size());
+  key.push_back(kRoutingRow);
+  key.push_back(part);
+  key.append(rest);
+  return key;
+}
+
+// What is behind the part; nothing: the row is another one.
+std::optional<std::string_view> RestOfRoutingRow(char part,
+                                                 std::string_view row_key) {
+  if (row_key.size() < 3 || row_key[0] != kRoutingRow || row_key[1] != part)
+    return std::nullopt;
+  return row_key.substr(2);
+}
+
 bool HasKindAndSize(std::string_view row_key, char kind, size_t size) {
   return row_key.size() == size && row_key.front() == kind;
 }
@@ -266,6 +287,27 @@ std::optional<LimitRowName> LimitOfRow(std::string_view row_key) {
   }
   name.limit = std::string(row_key);
   return name;
+}
+
+std::string ExchangeRowKey(std::string_view exchange_key) {
+  return RoutingKey(kExchangePart, exchange_key);
+}
+
+std::optional<std::string_view> ExchangeOfRow(std::string_view row_key) {
+  return RestOfRoutingRow(kExchangePart, row_key);
+}
+
+std::string RouteRulesRowKey(std::string_view namespace_name) {
+  return RoutingKey(kRouteRulesPart, namespace_name);
+}
+
+std::optional<std::string_view> NamespaceOfRouteRulesRow(
+    std::string_view row_key) {
+  return RestOfRoutingRow(kRouteRulesPart, row_key);
+}
+
+std::string BindingRowKey(uint64_t number) {
+  return NumberedKey(kBindingRow, number);
 }
 
 std::string MetaRowKey(std::string_view name) {

@@ -51,6 +51,9 @@
 //                 queue ids begin with 1
 //   unsettled     'A' 0:32 queue_id:32 key  a line that is to move on
 //   member        'N' queue_id:32 key 0x00 ticket:64       waits in a line
+//   exchange      'F' 'E' namespace 0x00 exchange
+//   route rules   'F' 'R' namespace         all of the namespace
+//   binding       'H' number:64
 //   meta          'M' name
 namespace apium::broker {
 
@@ -86,6 +89,8 @@ inline constexpr char kLimitRow = 'V';
 inline constexpr char kLimitStateRow = 'Z';
 inline constexpr char kOrderingRow = 'A';
 inline constexpr char kOrderingMemberRow = 'N';
+inline constexpr char kRoutingRow = 'F';
+inline constexpr char kBindingRow = 'H';
 
 // Names of meta rows.
 inline constexpr std::string_view kMetaShardId = "shard_id";
@@ -123,7 +128,8 @@ std::optional<TimerId> TimerOfRow(std::string_view row_key);
 
 std::string LeaseRowKey(uint64_t row_number);
 std::string OutboxRowKey(uint64_t position);
-// The number at the end of a lease or outbox row's key.
+std::string BindingRowKey(uint64_t number);
+// The number at the end of a lease, outbox or binding row's key.
 std::optional<uint64_t> NumberOfRow(std::string_view row_key);
 
 std::string QueueRowKey(std::string_view namespace_name,
@@ -146,6 +152,14 @@ std::string RedriveRowKey(uint32_t queue_id);
 std::optional<uint32_t> QueueIdOfRedriveRow(std::string_view row_key);
 // `breaker_key` is a task's key with the type in place of the id.
 std::string BreakerRowKey(std::string_view breaker_key);
+// `exchange_key` is a task's key with the exchange in place of the id.
+std::string ExchangeRowKey(std::string_view exchange_key);
+// The exchange's key in an exchange row's key; nothing: it is none.
+std::optional<std::string_view> ExchangeOfRow(std::string_view row_key);
+std::string RouteRulesRowKey(std::string_view namespace_name);
+// Nothing: it is none.
+std::optional<std::string_view> NamespaceOfRouteRulesRow(
+    std::string_view row_key);
 std::string EndsRowKey(uint32_t queue_id);
 std::string LimitRowKey(std::string_view namespace_name,
                         std::string_view limit);
