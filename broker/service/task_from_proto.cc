@@ -60,9 +60,6 @@ absl::Status CheckImplemented(const v1::TaskSpec& spec) {
   if (!spec.limit_keys().empty()) {
     return refuse("spec.limit_keys", "limits by key");
   }
-  if (!spec.exchange().empty()) {
-    return refuse("spec.exchange", "exchanges");
-  }
   if (!spec.parent_task_ids().empty()) {
     return refuse("spec.parent_task_ids", "running after other tasks");
   }
