@@ -44,7 +44,7 @@ Values ValuesOf(const CLI::Option& option) {
   Values values;
   values.files = type == "FILE" || type == "DIR";
   const bool choices = type.find('|') != std::string::npos &&
-                       type.find_first_not_of("abcdefghijklmnopqrstuvwxyz|") ==
+                       type.find_first_not_of("abcdefghijklmnopqrstuvwxyz-|") ==
                            std::string::npos;
   if (choices) values.choices = absl::StrSplit(type, '|');
   return values;

@@ -10,9 +10,11 @@
 
 #include "apium/v1/queue_service.pb.h"
 #include "cli/exit_code.h"
+#include "cli/queue_settings_options.h"
+#include "cli/queue_text.h"
 #include "cli/session.h"
-#include "cli/table.h"
 #include "cli/task_text.h"
+#include "cli/wait_reason_text.h"
 #include "client/queue_client.h"
 #include "common/names.h"
 #include "common/status_macros.h"
@@ -20,69 +22,6 @@
 
 namespace apium::cli {
 namespace {
-
-std::string StateOf(const v1::Queue& queue) {
-  if (queue.paused() && queue.submit_paused()) return "paused, closed";
-  if (queue.paused()) return "paused";
-  return queue.submit_paused() ? "closed" : "open";
-}
-
-std::string AgeText(const v1::QueueCounts& counts) {
-  if (!counts.has_oldest_ready_age()) return "";
-  const absl::Duration age =
-      absl::Seconds(counts.oldest_ready_age().seconds()) +
-      absl::Nanoseconds(counts.oldest_ready_age().nanos());
-  return absl::FormatDuration(absl::Trunc(
-      age, age < absl::Seconds(10) ? absl::Milliseconds(1) : absl::Seconds(1)));
-}
-
-void PrintQueueTable(
-    const google::protobuf::RepeatedPtrField<v1::Queue>& queues,
-    const Output& output) {
-  if (output.quiet()) {
-    for (const v1::Queue& queue : queues) *output.out() << queue.name() << "\n";
-    return;
-  }
-  Table table({{.name = "NAME"},
-               {.name = "STATE"},
-               {.name = "READY", .align = Align::kRight},
-               {.name = "SCHEDULED", .align = Align::kRight},
-               {.name = "LEASED", .align = Align::kRight},
-               {.name = "DEAD", .align = Align::kRight},
-               {.name = "WORKERS", .align = Align::kRight},
-               {.name = "OLDEST", .align = Align::kRight}});
-  for (const v1::Queue& queue : queues) {
-    const v1::QueueCounts& counts = queue.counts();
-    table.AddRow(
-        {queue.name(),
-         Cell(StateOf(queue), queue.paused() ? Style::kYellow : Style::kPlain),
-         StrCat(counts.ready()), StrCat(counts.scheduled()),
-         StrCat(counts.leased()), StrCat(counts.dead_letters()),
-         StrCat(counts.workers()), AgeText(counts)});
-  }
-  table.Print(output.out(), output.color());
-}
-
-void PrintQueue(const v1::Queue& queue, const Output& output) {
-  output.Print(queue, [&] {
-    Details details;
-    details.Add("Name", queue.name());
-    details.Add("Description", queue.description());
-    details.Add("State", StateOf(queue));
-    details.Add("Ready", StrCat(queue.counts().ready()));
-    details.Add("Scheduled", StrCat(queue.counts().scheduled()));
-    details.Add("Leased", StrCat(queue.counts().leased()));
-    if (queue.dead_letter() || queue.counts().dead_letters() > 0)
-      details.Add("Dead letters",
-                  StrCat(queue.counts().dead_letters(),
-                         queue.dead_letter() ? "" : " (no more are kept)"));
-    details.Add("Workers", StrCat(queue.counts().workers()));
-    details.Add("Oldest", AgeText(queue.counts()));
-    details.Add("Created", TimeText(queue.create_time()));
-    details.Add("Etag", queue.etag());
-    details.Print(output.out(), output.color());
-  });
-}
 
 void AddList(CLI::App* queue, Session* session) {
   CLI::App* list =
@@ -107,58 +46,107 @@ void AddList(CLI::App* queue, Session* session) {
 void AddCreate(CLI::App* queue, Session* session) {
   struct Flags {
     std::string name;
-    std::string description;
     bool paused = false;
     bool closed = false;
     bool dead_letter = false;
+    bool broadcast = false;
+    QueueSettingsFlags settings;
   };
   CLI::App* create = queue->add_subcommand("create", "Make a queue");
   const auto flags = std::make_shared<Flags>();
   create->add_option("name", flags->name, "Name of the queue")
       ->required()
       ->type_name("NAME");
-  create->add_option("--description", flags->description, "For people")
-      ->type_name("TEXT");
   create->add_flag("--paused", flags->paused,
                    "Dispatch nothing until it is resumed");
   create->add_flag("--closed", flags->closed, "Refuse submits");
   create->add_flag("--dead-letter", flags->dead_letter,
                    "Keep tasks that used up their attempts; see `apium "
                    "dead-letter`");
+  create->add_flag("--broadcast", flags->broadcast,
+                   "Each task becomes one for every worker that takes from it");
+  AddQueueSettingsOptions(create, &flags->settings);
   create->footer(
-      "Example:\n  apium queue create mail --description 'outgoing mail'");
+      "Examples:\n"
+      "  apium queue create mail --description 'outgoing mail'\n"
+      "  apium queue create images --weight 3 --max-length 100000 --overflow "
+      "dead-letter-oldest --dead-letter");
   session->SetCommand(create, [flags, session]() -> absl::StatusOr<int> {
     APIUM_RETURN_IF_ERROR(ValidateQueueName("name", flags->name));
     APIUM_ASSIGN_OR_RETURN(QueueClient * queues, session->queues());
     v1::Queue queue;
     queue.set_name(flags->name);
-    queue.set_description(flags->description);
     queue.set_paused(flags->paused);
     queue.set_submit_paused(flags->closed);
     queue.set_dead_letter(flags->dead_letter);
+    queue.set_broadcast(flags->broadcast);
+    ApplyQueueSettings(flags->settings, &queue);
     APIUM_ASSIGN_OR_RETURN(queue, queues->Create(std::move(queue)));
     PrintQueue(queue, session->output());
     return kExitOk;
   });
 }
 
+struct UpdateFlags {
+  std::string name;
+  std::optional<bool> paused;
+  std::optional<bool> closed;
+  std::optional<bool> dead_letter;
+  bool clear_defaults = false;
+  std::string etag;
+  QueueSettingsFlags settings;
+};
+
+// Changes in `queue` what is given. The names of the fields that were changed.
+std::vector<std::string> ApplyUpdate(const UpdateFlags& flags,
+                                     v1::Queue* queue) {
+  if (flags.clear_defaults) queue->clear_task_defaults();
+  std::vector<std::string> paths = ApplyQueueSettings(flags.settings, queue);
+  if (flags.clear_defaults) paths.push_back("task_defaults");
+  if (flags.paused) {
+    queue->set_paused(*flags.paused);
+    paths.push_back("paused");
+  }
+  if (flags.closed) {
+    queue->set_submit_paused(*flags.closed);
+    paths.push_back("submit_paused");
+  }
+  if (flags.dead_letter) {
+    queue->set_dead_letter(*flags.dead_letter);
+    paths.push_back("dead_letter");
+  }
+  return paths;
+}
+
+absl::StatusOr<int> Update(const UpdateFlags& flags, Session* session) {
+  APIUM_RETURN_IF_ERROR(ValidateQueueName("name", flags.name));
+  APIUM_ASSIGN_OR_RETURN(QueueClient * queues, session->queues());
+  v1::Queue queue;
+  queue.set_name(flags.name);
+  // The rest of such a field stays: read it, and write it back only if nobody
+  // changed it meanwhile.
+  if (ChangesParts(flags.settings)) {
+    APIUM_ASSIGN_OR_RETURN(queue, queues->Get(flags.name));
+  }
+  if (!flags.etag.empty()) queue.set_etag(flags.etag);
+  const std::vector<std::string> paths = ApplyUpdate(flags, &queue);
+  if (paths.empty()) {
+    return absl::InvalidArgumentError(
+        "nothing to change: give --description, --paused, --closed, "
+        "--dead-letter or another setting");
+  }
+  APIUM_ASSIGN_OR_RETURN(queue, queues->Update(std::move(queue), paths));
+  PrintQueue(queue, session->output());
+  return kExitOk;
+}
+
 void AddUpdate(CLI::App* queue, Session* session) {
-  struct Flags {
-    std::string name;
-    std::optional<std::string> description;
-    std::optional<bool> paused;
-    std::optional<bool> closed;
-    std::optional<bool> dead_letter;
-    std::string etag;
-  };
   CLI::App* update =
       queue->add_subcommand("update", "Change the settings of a queue");
-  const auto flags = std::make_shared<Flags>();
+  const auto flags = std::make_shared<UpdateFlags>();
   update->add_option("name", flags->name, "Name of the queue")
       ->required()
       ->type_name("NAME");
-  update->add_option("--description", flags->description, "For people")
-      ->type_name("TEXT");
   update->add_option("--paused", flags->paused, "Whether nothing is dispatched")
       ->type_name("true|false");
   update->add_option("--closed", flags->closed, "Whether submits are refused")
@@ -171,38 +159,17 @@ void AddUpdate(CLI::App* queue, Session* session) {
       ->add_option("--etag", flags->etag,
                    "Only if the queue is as it was when it had this etag")
       ->type_name("ETAG");
-  update->footer("Example:\n  apium queue update mail --closed true");
-  session->SetCommand(update, [flags, session]() -> absl::StatusOr<int> {
-    v1::Queue queue;
-    queue.set_name(flags->name);
-    queue.set_etag(flags->etag);
-    std::vector<std::string> paths;
-    if (flags->description) {
-      queue.set_description(*flags->description);
-      paths.push_back("description");
-    }
-    if (flags->paused) {
-      queue.set_paused(*flags->paused);
-      paths.push_back("paused");
-    }
-    if (flags->closed) {
-      queue.set_submit_paused(*flags->closed);
-      paths.push_back("submit_paused");
-    }
-    if (flags->dead_letter) {
-      queue.set_dead_letter(*flags->dead_letter);
-      paths.push_back("dead_letter");
-    }
-    if (paths.empty()) {
-      return absl::InvalidArgumentError(
-          "nothing to change: give --description, --paused, --closed or "
-          "--dead-letter");
-    }
-    APIUM_ASSIGN_OR_RETURN(QueueClient * queues, session->queues());
-    APIUM_ASSIGN_OR_RETURN(queue, queues->Update(std::move(queue), paths));
-    PrintQueue(queue, session->output());
-    return kExitOk;
-  });
+  AddQueueSettingsOptions(update, &flags->settings);
+  update->add_flag("--clear-defaults", flags->clear_defaults,
+                   "Take back all defaults of its tasks that are not given "
+                   "here");
+  update->footer(
+      "Examples:\n"
+      "  apium queue update mail --closed true\n"
+      "  apium queue update mail --fairness-weight acme=3 --default-priority "
+      "50");
+  session->SetCommand(update,
+                      [flags, session] { return Update(*flags, session); });
 }
 
 // A command that takes a queue's name and prints the queue.
@@ -239,6 +206,34 @@ std::shared_ptr<DangerousFlags> AddDangerous(CLI::App* command) {
   command->add_flag("-y,--yes", flags->yes,
                     "Do not ask; needed where there is no terminal");
   return flags;
+}
+
+void AddPause(CLI::App* queue, Session* session) {
+  struct Flags {
+    std::string name;
+    QueuePauseOptions options;
+  };
+  CLI::App* pause = queue->add_subcommand(
+      "pause", "Dispatch nothing from a queue until it is resumed");
+  const auto flags = std::make_shared<Flags>();
+  pause->add_option("name", flags->name, "Name of the queue")
+      ->required()
+      ->type_name("NAME");
+  pause->add_option("--by", flags->options.paused_by, "Who pauses it")
+      ->type_name("TEXT");
+  pause->add_option("--reason", flags->options.reason, "Why")
+      ->type_name("TEXT");
+  pause->footer(
+      "Example:\n  apium queue pause mail --by \"$USER\" --reason 'SMTP is "
+      "down'");
+  session->SetCommand(pause, [flags, session]() -> absl::StatusOr<int> {
+    APIUM_RETURN_IF_ERROR(ValidateQueueName("name", flags->name));
+    APIUM_ASSIGN_OR_RETURN(QueueClient * queues, session->queues());
+    APIUM_ASSIGN_OR_RETURN(const v1::Queue paused,
+                           queues->Pause(flags->name, flags->options));
+    PrintQueue(paused, session->output());
+    return kExitOk;
+  });
 }
 
 void AddDelete(CLI::App* queue, Session* session) {
@@ -286,6 +281,83 @@ void AddPurge(CLI::App* queue, Session* session) {
   });
 }
 
+void AddPeek(CLI::App* queue, Session* session) {
+  struct Flags {
+    std::string name;
+    uint32_t limit = 10;
+  };
+  CLI::App* peek = queue->add_subcommand(
+      "peek", "List the tasks at the head of a queue, in order of dispatch");
+  const auto flags = std::make_shared<Flags>();
+  peek->add_option("name", flags->name, "Name of the queue")
+      ->required()
+      ->type_name("NAME");
+  peek->add_option("--limit", flags->limit, "At most so many tasks")
+      ->check(CLI::Range(1, 100))
+      ->type_name("NUMBER")
+      ->capture_default_str();
+  session->SetCommand(peek, [flags, session]() -> absl::StatusOr<int> {
+    APIUM_RETURN_IF_ERROR(ValidateQueueName("name", flags->name));
+    APIUM_ASSIGN_OR_RETURN(QueueClient * queues, session->queues());
+    APIUM_ASSIGN_OR_RETURN(const v1::PeekQueueResponse head,
+                           queues->Peek(flags->name, flags->limit));
+    session->output().Print(
+        head, [&] { PrintTaskTable(head.tasks(), session->output()); });
+    return kExitOk;
+  });
+}
+
+void AddExplain(CLI::App* queue, Session* session) {
+  CLI::App* explain =
+      queue->add_subcommand("explain", "Say why tasks of a queue wait, summed");
+  const auto name = std::make_shared<std::string>();
+  explain->add_option("name", *name, "Name of the queue")
+      ->required()
+      ->type_name("NAME");
+  session->SetCommand(explain, [name, session]() -> absl::StatusOr<int> {
+    APIUM_RETURN_IF_ERROR(ValidateQueueName("name", *name));
+    APIUM_ASSIGN_OR_RETURN(QueueClient * queues, session->queues());
+    APIUM_ASSIGN_OR_RETURN(const v1::ExplainQueueResponse response,
+                           queues->Explain(*name));
+    session->output().Print(response, [&] {
+      if (response.reasons().empty()) {
+        session->output().Note(StrCat("nothing waits in ", *name));
+      } else {
+        PrintQueueReasons(response.reasons(), session->output());
+      }
+    });
+    return kExitOk;
+  });
+}
+
+void AddRelease(CLI::App* queue, Session* session) {
+  struct Flags {
+    std::string name;
+    std::string ordering_key;
+  };
+  CLI::App* release = queue->add_subcommand(
+      "release",
+      "Let the tasks of an ordering key go on that a failed one blocked");
+  const auto flags = std::make_shared<Flags>();
+  release->add_option("name", flags->name, "Name of the queue")
+      ->required()
+      ->type_name("NAME");
+  release->add_option("key", flags->ordering_key, "Ordering key")
+      ->required()
+      ->type_name("KEY");
+  session->SetCommand(release, [flags, session]() -> absl::StatusOr<int> {
+    APIUM_RETURN_IF_ERROR(ValidateQueueName("name", flags->name));
+    APIUM_ASSIGN_OR_RETURN(QueueClient * queues, session->queues());
+    APIUM_RETURN_IF_ERROR(
+        queues->ReleaseOrderingKey(flags->name, flags->ordering_key));
+    session->output().Print(v1::ReleaseOrderingKeyResponse(), [&] {
+      session->output().Note(
+          StrCat("released ", QuoteForMessage(flags->ordering_key)));
+    });
+    return kExitOk;
+  });
+}
+
 }  // namespace
 
 void AddQueueCommands(CLI::App* app, Session* session) {
@@ -297,11 +369,12 @@ void AddQueueCommands(CLI::App* app, Session* session) {
   AddCreate(queue, session);
   AddUpdate(queue, session);
   AddDelete(queue, session);
-  AddByName(queue, session, "pause",
-            "Dispatch nothing from a queue until it is resumed",
-            &QueueClient::Pause);
+  AddPause(queue, session);
   AddByName(queue, session, "resume", "End a pause", &QueueClient::Resume);
   AddPurge(queue, session);
+  AddPeek(queue, session);
+  AddExplain(queue, session);
+  AddRelease(queue, session);
 }
 
 }  // namespace apium::cli

@@ -13,6 +13,7 @@
 #include "cli/table.h"
 #include "cli/task_filter_options.h"
 #include "cli/task_text.h"
+#include "cli/wait_reason_text.h"
 #include "client/task_client.h"
 #include "client/task_control.h"
 #include "common/limits.h"
@@ -227,6 +228,31 @@ void AddCount(CLI::App* task, Session* session) {
   });
 }
 
+void AddExplain(CLI::App* task, Session* session) {
+  CLI::App* explain =
+      task->add_subcommand("explain", "Say why a task does not run now");
+  const auto id = std::make_shared<std::string>();
+  explain->add_option("id", *id, "Id of the task")->required()->type_name("ID");
+  session->SetCommand(explain, [id, session]() -> absl::StatusOr<int> {
+    APIUM_RETURN_IF_ERROR(ValidateTaskId("id", *id));
+    APIUM_ASSIGN_OR_RETURN(TaskControl * control, session->control());
+    APIUM_ASSIGN_OR_RETURN(const v1::ExplainTaskResponse response,
+                           control->Explain(*id));
+    session->output().Print(response, [&] {
+      if (!session->output().quiet()) {
+        *session->output().out()
+            << *id << "  " << StateName(response.state()) << "\n";
+      }
+      if (response.reasons().empty()) {
+        session->output().Note("nothing holds it up");
+      } else {
+        PrintTaskReasons(response.reasons(), session->output());
+      }
+    });
+    return kExitOk;
+  });
+}
+
 }  // namespace
 
 void AddTaskCancelCommand(CLI::App* task, Session* session) {
@@ -267,6 +293,7 @@ void AddTaskControlCommands(CLI::App* task, Session* session) {
   AddRunNow(task, session);
   AddForget(task, session);
   AddCount(task, session);
+  AddExplain(task, session);
 }
 
 }  // namespace apium::cli

@@ -8,10 +8,12 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_join.h"
 #include "apium/v1/task_service.pb.h"
 #include "cli/exit_code.h"
 #include "cli/option_values.h"
 #include "cli/payload_options.h"
+#include "cli/placement_options.h"
 #include "cli/session.h"
 #include "cli/task_text.h"
 #include "client/task_client.h"
@@ -46,6 +48,8 @@ struct SubmitFlags {
   std::string type;
   PayloadOptions payload;
   std::string queue;
+  std::string exchange;
+  std::string routing_key;
   std::string task_id;
   std::optional<uint32_t> priority;
   std::optional<absl::Duration> delay;
@@ -64,6 +68,7 @@ struct SubmitFlags {
   std::map<std::string, std::string> headers;
   std::string batch_id;
   SubmitUniqueOptions unique;
+  SubmitPlacementOptions placement;
   std::string request_id;
   bool wait = false;
   bool raw = false;
@@ -76,6 +81,8 @@ absl::StatusOr<SubmitOptions> MakeOptions(const SubmitFlags& flags,
       .type = flags.type,
       .task_id = flags.task_id,
       .queue = flags.queue,
+      .exchange = flags.exchange,
+      .routing_key = flags.routing_key,
       .priority = flags.priority,
       .delay = flags.delay,
       .eta = flags.eta,
@@ -92,6 +99,7 @@ absl::StatusOr<SubmitOptions> MakeOptions(const SubmitFlags& flags,
       .delivery_mode = DeliveryModes().at(flags.delivery_mode),
       .batch_id = flags.batch_id,
       .unique = flags.unique,
+      .placement = flags.placement,
       .request_id = flags.request_id};
   if (flags.retries.has_value())
     options.retry.attempts_max = *flags.retries + 1;
@@ -108,8 +116,12 @@ absl::StatusOr<int> Submit(const SubmitFlags& flags, Session* session) {
     v1::SubmitTaskResponse response;
     response.set_task_id(task.id());
     response.set_attached(task.attached());
+    for (const std::string& id : task.copy_ids())
+      response.add_copy_task_ids(id);
     session->output().Print(response, [&] {
       *session->output().out() << task.id() << "\n";
+      for (const std::string& id : task.copy_ids())
+        *session->output().out() << id << "\n";
       if (task.attached()) {
         session->output().Note(
             StrCat("attached: ", task.id(), " holds the unique key"));
@@ -119,16 +131,18 @@ absl::StatusOr<int> Submit(const SubmitFlags& flags, Session* session) {
   }
   session->output().Note(
       StrCat(task.attached() ? "attached to " : "submitted ", task.id()));
+  if (!task.copy_ids().empty()) {
+    session->output().Note(StrCat("and ", absl::StrJoin(task.copy_ids(), ", "),
+                                  ", which are not waited for"));
+  }
   APIUM_ASSIGN_OR_RETURN(v1::Task finished, task.Wait(session->wait_timeout()));
   return ReportFinishedTask(finished, flags.raw, session);
 }
 
 void AddSchedulingOptions(CLI::App* submit, SubmitFlags* flags) {
   submit
-      ->add_option("--queue", flags->queue,
-                   "Queue that holds the task [default]")
-      ->type_name("NAME");
-  submit->add_option("--priority", flags->priority, "0 to 255, higher first")
+      ->add_option("--priority", flags->priority,
+                   "0 to 255, higher first [the queue's, or 100]")
       ->check(CLI::Range(0, 255))
       ->type_name("NUMBER");
   CLI::Option* delay = AddDuration(submit, "--delay", &flags->delay,
@@ -269,7 +283,9 @@ void AddTaskSubmitCommand(CLI::App* task, Session* session) {
       ->add_option("--content-type", flags->payload.content_type,
                    "MIME type of the payload [guessed]")
       ->type_name("TYPE");
+  AddRouteOptions(submit, &flags->queue, &flags->exchange, &flags->routing_key);
   AddSchedulingOptions(submit, flags.get());
+  AddPlacementOptions(submit, &flags->placement);
   AddRetryOptions(submit, flags.get());
   AddIdentityOptions(submit, flags.get());
   submit->add_flag("--wait", flags->wait,
@@ -288,6 +304,10 @@ void AddTaskSubmitCommand(CLI::App* task, Session* session) {
       "--content-type image/jpeg\n"
       "  apium task submit index.build --unique-key index --on-conflict "
       "keep-latest\n"
+      "  apium task submit order.ship --exchange orders --routing-key eu.books "
+      "--ordering-key order-7\n"
+      "  apium task submit image.resize --fairness-key acme --require-label "
+      "gpu=true --limit-key customer=42\n"
       "  apium task submit math.abs -- -3");
   session->SetCommand(submit,
                       [flags, session] { return Submit(*flags, session); });

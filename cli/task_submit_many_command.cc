@@ -59,6 +59,23 @@ absl::StatusOr<std::vector<v1::TaskSpec>> ReadSpecs(
   return ReadSpecs(&in, flags.batch_id);
 }
 
+void AddHandle(const TaskHandle& handle, v1::SubmitTasksResponse* response) {
+  v1::SubmitTasksResult* const result = response->add_results();
+  result->set_task_id(handle.id());
+  result->set_attached(handle.attached());
+  for (const std::string& id : handle.copy_ids()) result->add_copy_task_ids(id);
+}
+
+void PrintIds(const v1::SubmitTasksResponse& response, const Output& output) {
+  output.Print(response, [&] {
+    for (const v1::SubmitTasksResult& result : response.results()) {
+      *output.out() << result.task_id() << "\n";
+      for (const std::string& id : result.copy_task_ids())
+        *output.out() << id << "\n";
+    }
+  });
+}
+
 // Prints the ids that were accepted; the error is the first that there was.
 absl::StatusOr<int> SubmitEach(std::vector<v1::TaskSpec> specs,
                                TaskClient* tasks, Session* session) {
@@ -68,16 +85,13 @@ absl::StatusOr<int> SubmitEach(std::vector<v1::TaskSpec> specs,
   size_t refused = 0;
   for (const auto& handle : handles) {
     if (handle.ok()) {
-      response.add_results()->set_task_id(handle->id());
+      AddHandle(*handle, &response);
     } else {
       ++refused;
       first_error.Update(handle.status());
     }
   }
-  session->output().Print(response, [&] {
-    for (const auto& result : response.results())
-      *session->output().out() << result.task_id() << "\n";
-  });
+  PrintIds(response, session->output());
   if (refused == 0) return kExitOk;
   session->output().Note(
       StrCat(refused, " of ", handles.size(), " tasks were refused"));
@@ -93,12 +107,8 @@ absl::StatusOr<int> SubmitMany(const SubmitManyFlags& flags, Session* session) {
       const std::vector<TaskHandle> handles,
       tasks->SubmitAtomic(std::move(specs), flags.request_id));
   v1::SubmitTasksResponse response;
-  for (const TaskHandle& handle : handles)
-    response.add_results()->set_task_id(handle.id());
-  session->output().Print(response, [&] {
-    for (const TaskHandle& handle : handles)
-      *session->output().out() << handle.id() << "\n";
-  });
+  for (const TaskHandle& handle : handles) AddHandle(handle, &response);
+  PrintIds(response, session->output());
   return kExitOk;
 }
 

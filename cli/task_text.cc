@@ -1,6 +1,9 @@
 #include "cli/task_text.h"
 
+#include <google/protobuf/map.h>
+
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -16,6 +19,39 @@ namespace {
 
 constexpr std::string_view kStatePrefix = "TASK_STATE_";
 constexpr size_t kPayloadBytesShown = 1000;
+
+absl::Duration ToDuration(const google::protobuf::Duration& duration) {
+  return absl::Seconds(duration.seconds()) +
+         absl::Nanoseconds(duration.nanos());
+}
+
+using Pairs = google::protobuf::Map<std::string, std::string>;
+
+// A line for each, in order of their names.
+void AddPairs(const std::string& what, const Pairs& pairs, Details* details) {
+  for (const auto& [name, value] :
+       std::map<std::string, std::string>(pairs.begin(), pairs.end())) {
+    details->Add(StrCat(what, " ", name), value);
+  }
+}
+
+// Where it runs, and among which others.
+void AddPlacement(const v1::TaskSpec& spec, Details* details) {
+  details->Add("Fairness key", spec.fairness_key());
+  if (spec.fairness_weight() > 0 && spec.fairness_weight() != 1) {
+    details->Add("Fairness weight",
+                 absl::StrFormat("%g", spec.fairness_weight()));
+  }
+  details->Add("Ordering key", spec.ordering_key());
+  if (spec.ordering_failure_policy() == v1::ORDERING_FAILURE_POLICY_BLOCK)
+    details->Add("If it fails", "those behind it wait");
+  if (spec.ordering_failure_policy() == v1::ORDERING_FAILURE_POLICY_FAIL_REST)
+    details->Add("If it fails", "so do those behind it");
+  AddPairs("Requires", spec.required_labels(), details);
+  AddPairs("Prefers", spec.preferred_labels(), details);
+  details->Add("Sticky key", spec.sticky_key());
+  AddPairs("Limit key", spec.limit_keys(), details);
+}
 
 Cell StateCell(v1::TaskState state) {
   switch (state) {
@@ -143,6 +179,17 @@ std::string TimeText(const google::protobuf::Timestamp& time) {
   return absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", value, absl::UTCTimeZone());
 }
 
+std::string DurationText(const google::protobuf::Duration& duration) {
+  return absl::FormatDuration(ToDuration(duration));
+}
+
+std::string RoughDurationText(const google::protobuf::Duration& duration) {
+  const absl::Duration exact = ToDuration(duration);
+  return absl::FormatDuration(absl::Trunc(exact, exact < absl::Seconds(10)
+                                                     ? absl::Milliseconds(1)
+                                                     : absl::Seconds(1)));
+}
+
 std::string PayloadText(const v1::Payload& payload) {
   const std::string& data = payload.data();
   if (!payload.content_encoding().empty() || !IsValidUtf8(data)) {
@@ -200,10 +247,8 @@ void PrintTaskDetails(const v1::Task& task, const Output& output) {
   details.Add("Scheduled", TimeText(task.schedule_time()));
   details.Add("Expires", TimeText(spec.expire_time()));
   if (spec.has_payload()) details.Add("Payload", PayloadText(spec.payload()));
-  for (const auto& [name, value] : std::map<std::string, std::string>(
-           spec.headers().begin(), spec.headers().end())) {
-    details.Add(StrCat("Header ", name), value);
-  }
+  AddPlacement(spec, &details);
+  AddPairs("Header", spec.headers(), &details);
   if (task.has_progress())
     details.Add("Progress", ProgressText(task.progress()));
   details.Add("Chunks", task.chunks() == 0 ? "" : StrCat(task.chunks()));

@@ -3,6 +3,7 @@
 #ifndef APIUM_CLI_TASK_TEXT_H_
 #define APIUM_CLI_TASK_TEXT_H_
 
+#include <google/protobuf/duration.pb.h>
 #include <google/protobuf/repeated_ptr_field.h>
 #include <google/protobuf/timestamp.pb.h>
 
@@ -25,6 +26,11 @@ std::string StateNames();
 // "2026-01-31T18:00:00Z"; empty for a message that is not set (seconds and
 // nanos 0).
 std::string TimeText(const google::protobuf::Timestamp& time);
+
+// "1m30s".
+std::string DurationText(const google::protobuf::Duration& duration);
+// The same to the second, or to the millisecond below 10 s.
+std::string RoughDurationText(const google::protobuf::Duration& duration);
 
 // Payload data for a line: JSON and text as they are, cut at 1,000 bytes; of
 // other data only size and type.

@@ -31,11 +31,6 @@ Cell StateCell(v1::BreakerState state) {
                                    : Style::kYellow);
 }
 
-std::string DurationText(const google::protobuf::Duration& duration) {
-  return absl::FormatDuration(absl::Seconds(duration.seconds()) +
-                              absl::Nanoseconds(duration.nanos()));
-}
-
 void PrintBreaker(const v1::Breaker& breaker, const Output& output) {
   output.Print(breaker, [&] {
     Details details;

@@ -87,12 +87,16 @@ absl::Status QueueClient::Delete(std::string_view name) {
       .status();
 }
 
-absl::StatusOr<v1::Queue> QueueClient::Pause(std::string_view name) {
-  APIUM_ASSIGN_OR_RETURN(v1::PauseQueueResponse response,
-                         BlockingCall(QuickCall(connection_->options()),
-                                      rpc_->stub.get(), &Stub::PauseQueue,
-                                      RequestFor<v1::PauseQueueRequest>(
-                                          connection_->options(), name)));
+absl::StatusOr<v1::Queue> QueueClient::Pause(std::string_view name,
+                                             const QueuePauseOptions& options) {
+  auto request =
+      RequestFor<v1::PauseQueueRequest>(connection_->options(), name);
+  request.set_paused_by(options.paused_by);
+  request.set_reason(options.reason);
+  APIUM_ASSIGN_OR_RETURN(
+      v1::PauseQueueResponse response,
+      BlockingCall(QuickCall(connection_->options()), rpc_->stub.get(),
+                   &Stub::PauseQueue, request));
   return std::move(*response.mutable_queue());
 }
 
@@ -112,6 +116,35 @@ absl::StatusOr<uint64_t> QueueClient::Purge(std::string_view name) {
                                       RequestFor<v1::PurgeQueueRequest>(
                                           connection_->options(), name)));
   return response.purged();
+}
+
+absl::StatusOr<v1::PeekQueueResponse> QueueClient::Peek(std::string_view name,
+                                                        uint32_t max_tasks,
+                                                        v1::TaskView view) {
+  auto request = RequestFor<v1::PeekQueueRequest>(connection_->options(), name);
+  request.set_max_tasks(max_tasks);
+  request.set_view(view);
+  return BlockingCall(QuickCall(connection_->options()), rpc_->stub.get(),
+                      &Stub::PeekQueue, request);
+}
+
+absl::StatusOr<v1::ExplainQueueResponse> QueueClient::Explain(
+    std::string_view name) {
+  return BlockingCall(
+      QuickCall(connection_->options()), rpc_->stub.get(), &Stub::ExplainQueue,
+      RequestFor<v1::ExplainQueueRequest>(connection_->options(), name));
+}
+
+absl::Status QueueClient::ReleaseOrderingKey(std::string_view queue,
+                                             std::string_view ordering_key) {
+  v1::ReleaseOrderingKeyRequest request;
+  request.set_namespace_(connection_->options().namespace_name);
+  request.set_queue(std::string(queue));
+  request.set_ordering_key(std::string(ordering_key));
+  return BlockingCall(
+             QuickCall(connection_->options(), CallKind::kNotIdempotent),
+             rpc_->stub.get(), &Stub::ReleaseOrderingKey, request)
+      .status();
 }
 
 }  // namespace apium

@@ -12,10 +12,17 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "apium/v1/queue_service.pb.h"
+#include "apium/v1/task.pb.h"
 
 namespace apium {
 
 class Connection;
+
+// Of a pause, for people; both may be empty.
+struct QueuePauseOptions {
+  std::string paused_by;
+  std::string reason;
+};
 
 // QueueService of apium/v1/queue_service.proto, whose errors these are. Blocks;
 // any thread. What is idempotent is retried within the client's deadline.
@@ -37,11 +44,24 @@ class QueueClient {
                                    const std::vector<std::string>& paths);
   // Not retried: NOT_FOUND could mean the attempt before.
   absl::Status Delete(std::string_view name);
-  absl::StatusOr<v1::Queue> Pause(std::string_view name);
+  absl::StatusOr<v1::Queue> Pause(std::string_view name,
+                                  const QueuePauseOptions& options = {});
   absl::StatusOr<v1::Queue> Resume(std::string_view name);
   // The number of tasks that were cancelled; after a retry, those of the last
   // attempt.
   absl::StatusOr<uint64_t> Purge(std::string_view name);
+
+  // The tasks at the head, in order of dispatch; `max_tasks` 0 takes the
+  // server's default.
+  absl::StatusOr<v1::PeekQueueResponse> Peek(
+      std::string_view name, uint32_t max_tasks = 0,
+      v1::TaskView view = v1::TASK_VIEW_BASIC);
+  // Why tasks of the queue wait, most tasks first.
+  absl::StatusOr<v1::ExplainQueueResponse> Explain(std::string_view name);
+  // Lets the tasks go on that a failed one of their key blocked. Not retried:
+  // ORDERING_KEY_NOT_BLOCKED could mean the attempt before.
+  absl::Status ReleaseOrderingKey(std::string_view queue,
+                                  std::string_view ordering_key);
 
  private:
   struct Rpc;

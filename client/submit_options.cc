@@ -1,5 +1,7 @@
 #include "client/submit_options.h"
 
+#include <google/protobuf/map.h>
+
 #include <utility>
 
 #include "common/rpc/proto_time.h"
@@ -46,6 +48,27 @@ void FillUnique(SubmitUniqueOptions options, v1::Unique* unique) {
   unique->set_on_conflict(options.on_conflict);
 }
 
+using Pairs = std::map<std::string, std::string>;
+
+void FillPairs(Pairs pairs,
+               google::protobuf::Map<std::string, std::string>* proto) {
+  for (auto& [name, value] : pairs) (*proto)[name] = std::move(value);
+}
+
+void FillPlacement(SubmitPlacementOptions options, v1::TaskSpec* spec) {
+  spec->set_fairness_key(std::move(options.fairness_key));
+  if (options.fairness_weight)
+    spec->set_fairness_weight(*options.fairness_weight);
+  spec->set_ordering_key(std::move(options.ordering_key));
+  spec->set_ordering_failure_policy(options.ordering_failure_policy);
+  FillPairs(std::move(options.required_labels),
+            spec->mutable_required_labels());
+  FillPairs(std::move(options.preferred_labels),
+            spec->mutable_preferred_labels());
+  spec->set_sticky_key(std::move(options.sticky_key));
+  FillPairs(std::move(options.limit_keys), spec->mutable_limit_keys());
+}
+
 }  // namespace
 
 v1::TaskSpec ToTaskSpec(SubmitOptions options) {
@@ -54,6 +77,8 @@ v1::TaskSpec ToTaskSpec(SubmitOptions options) {
   *spec.mutable_payload() = std::move(options.payload);
   spec.set_task_id(std::move(options.task_id));
   spec.set_queue(std::move(options.queue));
+  spec.set_exchange(std::move(options.exchange));
+  spec.set_routing_key(std::move(options.routing_key));
   if (options.priority) spec.set_priority(*options.priority);
   if (options.delay) DurationToProto(*options.delay, spec.mutable_delay());
   if (options.eta) TimeToProto(*options.eta, spec.mutable_eta());
@@ -67,13 +92,13 @@ v1::TaskSpec ToTaskSpec(SubmitOptions options) {
     DurationToProto(*options.result_ttl, spec.mutable_result_ttl());
   if (options.soft_time_limit)
     DurationToProto(*options.soft_time_limit, spec.mutable_soft_time_limit());
-  for (auto& [name, value] : options.headers)
-    (*spec.mutable_headers())[name] = std::move(value);
+  FillPairs(std::move(options.headers), spec.mutable_headers());
   spec.set_result_mode(options.result_mode);
   spec.set_delivery_mode(options.delivery_mode);
   spec.set_batch_id(std::move(options.batch_id));
   if (IsSet(options.unique))
     FillUnique(std::move(options.unique), spec.mutable_unique());
+  FillPlacement(std::move(options.placement), &spec);
   return spec;
 }
 

@@ -36,6 +36,20 @@ struct SubmitUniqueOptions {
   v1::UniqueConflict on_conflict = v1::UNIQUE_CONFLICT_UNSPECIFIED;
 };
 
+// Its place among others, and on workers: see TaskSpec in apium/v1/task.proto,
+// and docs/queues.md.
+struct SubmitPlacementOptions {
+  std::string fairness_key;               // empty: none
+  std::optional<double> fairness_weight;  // with a fairness key
+  std::string ordering_key;               // empty: none
+  v1::OrderingFailurePolicy ordering_failure_policy =
+      v1::ORDERING_FAILURE_POLICY_UNSPECIFIED;  // with an ordering key
+  std::map<std::string, std::string> required_labels;
+  std::map<std::string, std::string> preferred_labels;
+  std::string sticky_key;  // empty: none
+  std::map<std::string, std::string> limit_keys;
+};
+
 //   client->Submit({.type = "mail.send", .payload = JsonArguments(7), .delay =
 //   absl::Minutes(5)});
 struct SubmitOptions {
@@ -43,7 +57,9 @@ struct SubmitOptions {
   v1::Payload payload;
   // Empty: the client mints a UUIDv7, so that its retries do not submit twice.
   std::string task_id;
-  std::string queue;
+  std::string queue;                      // or exchange
+  std::string exchange;                   // or queue
+  std::string routing_key;                // with an exchange
   std::optional<uint32_t> priority;       // 0 to 255, higher first
   std::optional<absl::Duration> delay;    // or eta
   std::optional<absl::Time> eta;          // or delay
@@ -57,6 +73,7 @@ struct SubmitOptions {
   v1::DeliveryMode delivery_mode = v1::DELIVERY_MODE_UNSPECIFIED;
   std::string batch_id;  // open batch that it joins; empty: none
   SubmitUniqueOptions unique;
+  SubmitPlacementOptions placement;
   // Of the call, not of the task: another call with the same id and content
   // gets the same answer for 24 h. Empty: the client mints one where its own
   // retries need it.

@@ -56,9 +56,11 @@ TaskHandle::Origin OriginOf(const Response& response) {
                              : TaskHandle::Origin::kSubmitted;
 }
 
-TaskHandle HandleOf(TaskClient* client, v1::SubmitTaskResponse response) {
-  return TaskHandle(client, std::move(*response.mutable_task_id()),
-                    OriginOf(response));
+template <typename Response>
+TaskHandle HandleOf(TaskClient* client, Response* response) {
+  const auto& copies = response->copy_task_ids();
+  return TaskHandle(client, std::move(*response->mutable_task_id()),
+                    OriginOf(*response), {copies.begin(), copies.end()});
 }
 
 // For the responses that carry one task.
@@ -165,7 +167,7 @@ absl::StatusOr<TaskHandle> TaskClient::Submit(
   APIUM_ASSIGN_OR_RETURN(v1::SubmitTaskResponse response,
                          BlockingCall(QuickCall(options()), rpc_->stub.get(),
                                       &Stub::SubmitTask, request));
-  return HandleOf(this, std::move(response));
+  return HandleOf(this, &response);
 }
 
 absl::StatusOr<TaskHandle> TaskClient::Submit(SubmitOptions submit) {
@@ -186,7 +188,7 @@ void TaskClient::SubmitAsync(v1::SubmitTaskRequest request,
                  [this, done = std::move(done)](
                      absl::StatusOr<v1::SubmitTaskResponse> response) {
                    if (!response.ok()) return done(response.status());
-                   done(HandleOf(this, *std::move(response)));
+                   done(HandleOf(this, &*response));
                  });
 }
 
@@ -220,11 +222,8 @@ std::vector<absl::StatusOr<TaskHandle>> TaskClient::SubmitMany(
         handles.emplace_back(response.status());
       } else if (response->results(i).has_error()) {
         handles.emplace_back(StatusFromItemError(response->results(i).error()));
-      } else if (response->results(i).attached()) {
-        handles.emplace_back(TaskHandle(this, response->results(i).task_id(),
-                                        TaskHandle::Origin::kAttached));
       } else {
-        handles.emplace_back(TaskHandle(this, request.specs(i).task_id()));
+        handles.emplace_back(HandleOf(this, response->mutable_results(i)));
       }
     }
   }
@@ -256,8 +255,7 @@ absl::StatusOr<std::vector<TaskHandle>> TaskClient::SubmitAtomic(
   std::vector<TaskHandle> handles;
   handles.reserve(response.results_size());
   for (v1::SubmitTasksResult& result : *response.mutable_results()) {
-    handles.emplace_back(this, std::move(*result.mutable_task_id()),
-                         OriginOf(result));
+    handles.push_back(HandleOf(this, &result));
   }
   return handles;
 }

@@ -44,12 +44,19 @@ class TaskHandle {
   enum class Origin : uint8_t { kSubmitted, kAttached };
 
   TaskHandle(TaskClient* client, std::string id,
-             Origin origin = Origin::kSubmitted)
-      : client_(client), id_(std::move(id)), origin_(origin) {}
+             Origin origin = Origin::kSubmitted,
+             std::vector<std::string> copy_ids = {})
+      : client_(client),
+        id_(std::move(id)),
+        origin_(origin),
+        copy_ids_(std::move(copy_ids)) {}
 
   const std::string& id() const { return id_; }
   // The submit made no task: this is the one that holds the unique key.
   bool attached() const { return origin_ == Origin::kAttached; }
+  // Ids of the further tasks that an exchange with several matches, or a
+  // broadcast queue, made of it.
+  const std::vector<std::string>& copy_ids() const { return copy_ids_; }
 
   // As the functions of TaskClient with this id.
   absl::StatusOr<v1::Task> Get() const;
@@ -69,6 +76,7 @@ class TaskHandle {
   TaskClient* client_;
   std::string id_;
   Origin origin_;
+  std::vector<std::string> copy_ids_;
 };
 
 // OK if the task succeeded. Else ABORTED, with reason TASK_FAILED,

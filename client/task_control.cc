@@ -121,4 +121,11 @@ absl::StatusOr<v1::CountTasksResponse> TaskControl::Count(
                       &Stub::CountTasks, request);
 }
 
+absl::StatusOr<v1::ExplainTaskResponse> TaskControl::Explain(
+    std::string_view task_id) {
+  return BlockingCall(
+      QuickCall(connection_->options()), rpc_->stub.get(), &Stub::ExplainTask,
+      RequestFor<v1::ExplainTaskRequest>(connection_->options(), task_id));
+}
+
 }  // namespace apium

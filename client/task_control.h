@@ -1,4 +1,4 @@
-// Control of tasks that were submitted: cancel, change, forget, count.
+// Control of tasks that were submitted: cancel, change, forget, count, explain.
 
 #ifndef APIUM_CLIENT_TASK_CONTROL_H_
 #define APIUM_CLIENT_TASK_CONTROL_H_
@@ -49,6 +49,10 @@ class TaskControl {
 
   // By queue; an empty `queue` means all.
   absl::StatusOr<v1::CountTasksResponse> Count(std::string_view queue = "");
+
+  // Its state, and everything that holds it up now: nothing, if it runs, has
+  // ended, or is about to be dispatched. NOT_FOUND / TASK_NOT_FOUND.
+  absl::StatusOr<v1::ExplainTaskResponse> Explain(std::string_view task_id);
 
  private:
   struct Rpc;

@@ -1,6 +1,10 @@
 #include "worker/attempt.h"
 
+#include <cmath>
 #include <utility>
+
+#include "common/error_reason.h"
+#include "common/strings.h"
 
 namespace apium {
 namespace {
@@ -61,6 +65,49 @@ std::optional<v1::Progress> Attempt::TakeProgress() {
 bool Attempt::HasUnsentDetails() const {
   absl::MutexLock lock(&mu_);
   return !details_taken_;
+}
+
+// --- Charges ---
+
+absl::Status Attempt::Charge(std::string_view limit, double points) {
+  {
+    absl::MutexLock lock(&mu_);
+    if (charges_ == nullptr) {
+      charges_ = std::make_unique<std::map<std::string, double, std::less<>>>();
+    }
+    auto charge = charges_->find(limit);
+    if (charge == charges_->end()) {
+      if (charges_->size() == kChargedLimitsMax) {
+        return absl::ResourceExhaustedError(
+            StrCat("charges of ", kChargedLimitsMax,
+                   " limits wait to be sent; try again later"));
+      }
+      charge = charges_->emplace(limit, 0).first;
+    }
+    if (!std::isfinite(charge->second + points)) {
+      return InvalidField("points", "add up to no finite number");
+    }
+    charge->second += points;
+    has_stream_.store(true, std::memory_order_release);
+  }
+  owner_->OnProgress(*this);
+  return absl::OkStatus();
+}
+
+size_t Attempt::TakeCharges(v1::WorkerReport* report) {
+  absl::MutexLock lock(&mu_);
+  if (charges_ == nullptr) return 0;
+  size_t bytes = 0;
+  for (const auto& [limit, points] : *charges_) {
+    if (points == 0) continue;  // taken and given back
+    v1::LimitCharge* added = report->add_charges();
+    *added->mutable_lease() = lease_;
+    added->set_limit(limit);
+    added->set_points(points);
+    bytes += added->ByteSizeLong();
+  }
+  charges_.reset();
+  return bytes;
 }
 
 // --- Chunks ---

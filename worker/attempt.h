@@ -5,8 +5,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
+#include <string>
+#include <string_view>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -21,6 +25,11 @@ namespace apium {
 
 class Attempt;
 
+// Limits of which an attempt may have charges that were not sent yet: each has
+// one entry, so this bounds the memory of a handler that charges in a loop
+// while the broker is away.
+inline constexpr size_t kChargedLimitsMax = 16;
+
 // Where an attempt came from and goes back to: the session with its broker.
 class AttemptOwner {
  public:
@@ -31,7 +40,7 @@ class AttemptOwner {
   virtual void OnFinished(
       absl::Span<const std::shared_ptr<Attempt>> attempts) = 0;
 
-  // The attempt has progress that was not taken yet. Any thread.
+  // The attempt has progress or charges that were not taken yet. Any thread.
   virtual void OnProgress(const Attempt& attempt) = 0;
 
   // The attempt has chunks that were not taken yet. Any thread.
@@ -80,6 +89,14 @@ class Attempt {
   // Progress since the last call; with details if they are new.
   std::optional<v1::Progress> TakeProgress() ABSL_LOCKS_EXCLUDED(mu_);
 
+  // Adds `points`, finite, to what is to be charged of `limit`, and tells the
+  // owner. RESOURCE_EXHAUSTED: kChargedLimitsMax others wait to be sent.
+  // INVALID_ARGUMENT: their sum is not finite. Handler only.
+  absl::Status Charge(std::string_view limit, double points)
+      ABSL_LOCKS_EXCLUDED(mu_);
+  // Adds what was charged since the last call. The bytes that were added.
+  size_t TakeCharges(v1::WorkerReport* report) ABSL_LOCKS_EXCLUDED(mu_);
+
   // Puts the chunk behind the others and tells the owner, once there is room
   // for it. CANCELLED: the attempt is to stop, and there was none;
   // DEADLINE_EXCEEDED: nor by `deadline`; else the broker's refusal of an
@@ -89,8 +106,8 @@ class Attempt {
   // Waits until all chunks are acknowledged. Errors as AppendChunk.
   absl::Status FlushChunks(absl::Time deadline) ABSL_LOCKS_EXCLUDED(mu_);
 
-  // True once there were chunks or details: then an outcome may go only behind
-  // them. Any thread.
+  // True once there were chunks, details or charges: then an outcome may go
+  // only behind them. Any thread.
   bool has_stream() const {
     return has_stream_.load(std::memory_order_acquire);
   }
@@ -138,6 +155,9 @@ class Attempt {
   bool progress_taken_ ABSL_GUARDED_BY(mu_) = true;
   std::unique_ptr<v1::Payload> details_ ABSL_GUARDED_BY(mu_);
   bool details_taken_ ABSL_GUARDED_BY(mu_) = true;
+  // By limit; null: nothing is to be charged.
+  std::unique_ptr<std::map<std::string, double, std::less<>>> charges_
+      ABSL_GUARDED_BY(mu_);
   std::atomic<bool> has_stream_{false};
 
   // What an attempt that appends has more than others.

@@ -157,6 +157,17 @@ OutcomeKind Executor::WriteOutcome(absl::Status error, Attempt* attempt) const {
     outcome->mutable_returned()->set_reason(reason);
     return OutcomeKind::kReturned;
   }
+  if (const std::string limit = ThrottledLimitOf(error);
+      IsHandedBack(error) && !limit.empty()) {
+    // A broker would end the stream for a name that is none.
+    const absl::Status valid = ValidateQueueName("throttled limit", limit);
+    if (!valid.ok()) {
+      error = NonRetryable(
+          TaskError(failure_type::kBadResult, StdView(valid.message())));
+    } else {
+      outcome->mutable_returned()->set_throttled_limit(limit);
+    }
+  }
   if (IsHandedBack(error)) {
     v1::ExecutionReturned* returned = outcome->mutable_returned();
     returned->set_reason(

@@ -110,7 +110,7 @@ class SessionCore {
 
   void OnFinished(absl::Span<const std::shared_ptr<Attempt>> attempts,
                   SessionEffects* effects);
-  // The attempt has progress to take.
+  // The attempt has progress or charges to take.
   void OnProgress(const Attempt& attempt, absl::Duration now);
   // The attempt has chunks to take.
   void OnChunks(const Attempt& attempt);

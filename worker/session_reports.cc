@@ -55,8 +55,9 @@ bool SessionCore::NextReport(absl::Duration now, v1::WorkerReport* report) {
 
   const bool has_content =
       report->started_size() > 0 || report->progress_size() > 0 ||
-      report->chunks_size() > 0 || report->outcomes_size() > 0 || granted > 0 ||
-      report->draining() || report->control_replies_size() > 0;
+      report->charges_size() > 0 || report->chunks_size() > 0 ||
+      report->outcomes_size() > 0 || granted > 0 || report->draining() ||
+      report->control_replies_size() > 0;
   if (!has_content && now < heartbeat_due_) return false;
   report->mutable_heartbeat()->set_busy_slots(running_);
   heartbeat_due_ = now + heartbeat_interval_;
@@ -83,6 +84,7 @@ size_t SessionCore::AddProgress(size_t bytes, v1::WorkerReport* report) {
     auto it = entries_.find(progress_ready_.front());
     progress_ready_.pop_front();
     if (it == entries_.end() || it->second.finished) continue;
+    bytes += it->second.attempt->TakeCharges(report);
     AddOneProgress(it->second.attempt.get(), &bytes, report);
   }
   return bytes;
@@ -128,6 +130,7 @@ void SessionCore::AddOutcomes(size_t bytes, v1::WorkerReport* report) {
         unsent_.pop_front();
         continue;
       }
+      bytes += attempt->TakeCharges(report);
       if (attempt->HasUnsentDetails())
         AddOneProgress(attempt.get(), &bytes, report);
     }

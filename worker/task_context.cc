@@ -1,10 +1,12 @@
 #include "worker/task_context.h"
 
+#include <cmath>
 #include <utility>
 
 #include "absl/time/clock.h"
 #include "common/error_reason.h"
 #include "common/limits.h"
+#include "common/names.h"
 #include "common/status_macros.h"
 #include "common/strings.h"
 #include "common/utf8.h"
@@ -122,6 +124,15 @@ absl::Status TaskContext::SetProgress(v1::Progress progress) {
 const v1::Payload* TaskContext::details() const {
   const v1::Delivery& delivery = attempt_.delivery();
   return delivery.has_details() ? &delivery.details() : nullptr;
+}
+
+absl::Status TaskContext::Charge(std::string_view limit, double points) {
+  APIUM_RETURN_IF_ERROR(ValidateQueueName("limit", limit));
+  if (!std::isfinite(points)) {
+    return InvalidField("points", StrCat("is ", points, "; must be finite"));
+  }
+  if (points == 0) return absl::OkStatus();
+  return attempt_.Charge(limit, points);
 }
 
 absl::Status TaskContext::Append(v1::Payload chunk, absl::Duration timeout) {

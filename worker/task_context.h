@@ -78,6 +78,14 @@ class TaskContext {
   // Last details that an earlier attempt reported; null: none did.
   const v1::Payload* details() const;
 
+  // Takes `points` of the limit `limit` beyond what the task was charged when
+  // it began; below 0: gives back. Sent some fifty times a second at most, at
+  // the latest with the outcome; what is under way when the stream to the
+  // broker breaks is lost. A limit that does not count this task is ignored.
+  // INVALID_ARGUMENT: `limit` is no name, or `points` is not finite.
+  // RESOURCE_EXHAUSTED: charges of very many limits wait for the broker.
+  absl::Status Charge(std::string_view limit, double points);
+
   // Appends to what followers of the task read (TaskService.FollowTask). The
   // chunk is kept here and sent again, over reconnects, until it is durable; an
   // outcome goes behind all chunks. Returns once there is room in the window of

@@ -18,6 +18,7 @@ constexpr char kTypeKey[] = "apium.dev/task.failure_type";
 constexpr char kNonRetryableKey[] = "apium.dev/task.non_retryable";
 constexpr char kRetryAfterKey[] = "apium.dev/task.retry_after_nanos";
 constexpr char kHandBackKey[] = "apium.dev/task.hand_back";
+constexpr char kThrottledLimitKey[] = "apium.dev/task.throttled_limit";
 constexpr char kHandBackDelayKey[] = "apium.dev/task.hand_back_delay_nanos";
 
 // The proto's bound; more cannot be told to the broker.
@@ -71,6 +72,13 @@ absl::Status HandBack(std::string_view reason,
   return status;
 }
 
+absl::Status Throttled(std::string_view limit, absl::Duration delay,
+                       std::string_view reason) {
+  absl::Status status = HandBack(reason, delay);
+  status.SetPayload(kThrottledLimitKey, absl::Cord(AbslView(limit)));
+  return status;
+}
+
 absl::Status BadArguments(std::string_view message) {
   return NonRetryable(
       WithFailureType(absl::InvalidArgumentError(AbslView(message)),
@@ -100,6 +108,11 @@ bool IsHandedBack(const absl::Status& error) {
 
 std::optional<absl::Duration> HandBackDelayOf(const absl::Status& error) {
   return DelayOf(kHandBackDelayKey, error);
+}
+
+std::string ThrottledLimitOf(const absl::Status& error) {
+  absl::optional<absl::Cord> limit = error.GetPayload(kThrottledLimitKey);
+  return limit.has_value() ? std::string(*limit) : "";
 }
 
 }  // namespace apium

@@ -7,6 +7,7 @@
 //   return NonRetryable(TaskError("mail.NoSuchUser", address));
 //   return RetryAfter(absl::Minutes(5), absl::ResourceExhaustedError("quota"));
 //   return HandBack("the model is not loaded yet", absl::Seconds(10));
+//   return Throttled("smtp", absl::Seconds(30), "the server says 429");
 //
 // The type of a failure is, in this order: what TaskError said; the reason of
 // the status (common/error_reason.h), as errors of Apium's own client have;
@@ -57,6 +58,13 @@ absl::Status RetryAfter(absl::Duration delay, absl::Status error);
 absl::Status HandBack(std::string_view reason,
                       std::optional<absl::Duration> delay = std::nullopt);
 
+// The task met a limit that is not Apium's, for example an answer 429: what the
+// limit `limit` (LimitService) counts under this task's key is held up for
+// `delay`, this task with it. Else as HandBack, but that it is not counted as a
+// return, however often it comes.
+absl::Status Throttled(std::string_view limit, absl::Duration delay,
+                       std::string_view reason = "throttled");
+
 // INVALID_ARGUMENT of type apium.BadArguments, not retryable.
 absl::Status BadArguments(std::string_view message);
 
@@ -66,6 +74,8 @@ bool IsNonRetryable(const absl::Status& error);
 std::optional<absl::Duration> RetryAfterOf(const absl::Status& error);
 bool IsHandedBack(const absl::Status& error);
 std::optional<absl::Duration> HandBackDelayOf(const absl::Status& error);
+// Name of the limit; empty: it was not throttled.
+std::string ThrottledLimitOf(const absl::Status& error);
 
 }  // namespace apium
 

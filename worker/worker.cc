@@ -15,6 +15,7 @@
 #include "common/check.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/names.h"
 #include "common/rpc/callback_queue_keepalive.h"
 #include "common/status_macros.h"
 #include "common/strings.h"
@@ -67,8 +68,18 @@ v1::Hello MakeHello(const WorkerOptions& options,
   for (const std::string& type : registry.types()) {
     hello.add_task_types()->set_type(type);
   }
-  for (const std::string& queue : options.queues) {
-    hello.add_queues()->set_queue(queue);
+  // A weight needs a queue to be said with.
+  std::vector<std::string> queues = options.queues;
+  if (queues.empty() && !options.queue_weights.empty()) {
+    queues.emplace_back(kDefaultQueue);
+  }
+  for (const std::string& queue : queues) {
+    v1::QueueSubscription* subscription = hello.add_queues();
+    subscription->set_queue(queue);
+    const auto weight = options.queue_weights.find(queue);
+    if (weight != options.queue_weights.end()) {
+      subscription->set_weight(weight->second);
+    }
   }
   for (const auto& [name, value] : options.labels) {
     (*hello.mutable_labels())[name] = value;

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "common/limits.h"
 #include "common/listen_address.h"
 #include "common/names.h"
@@ -24,6 +25,23 @@ std::string CheckBroker(const std::string& text) {
     return StrCat(QuoteForMessage(text), " needs a host and a port");
   }
   return "";
+}
+
+void AddQueue(const std::string& text, WorkerOptions* options) {
+  const size_t equals = text.find('=');
+  const std::string name = text.substr(0, equals);
+  const absl::Status valid = ValidateQueueName("queue", name);
+  if (!valid.ok()) throw CLI::ValidationError("--queues", ErrorText(valid));
+  options->queues.push_back(name);
+  if (equals == std::string::npos) return;
+  uint32_t weight = 0;
+  if (!absl::SimpleAtoi(text.substr(equals + 1), &weight) || weight == 0 ||
+      weight > kQueueWeightMax) {
+    throw CLI::ValidationError(
+        "--queues", StrCat(QuoteForMessage(text), " has no weight of 1 to ",
+                           kQueueWeightMax));
+  }
+  options->queue_weights[name] = weight;
 }
 
 void AddLabel(const std::string& text, WorkerOptions* options) {
@@ -65,16 +83,18 @@ void AddWorkerFlags(CLI::App* app, WorkerFlags* flags) {
           },
           "NAME");
   options.queues = {std::string(kDefaultQueue)};
-  app->add_option("--queues", options.queues,
-                  "Queues to take tasks from, separated by commas")
+  app->add_option_function<std::vector<std::string>>(
+         "--queues,--queue",
+         [&options](const std::vector<std::string>& texts) {
+           options.queues.clear();
+           for (const std::string& text : texts) AddQueue(text, &options);
+         },
+         "Queues to take tasks from, each with its share against the others: "
+         "name or name=weight; separated by commas, or repeated")
       ->envname(environment("queues"))
       ->delimiter(',')
-      ->capture_default_str()
-      ->check(
-          [](const std::string& text) {
-            return ErrorText(ValidateQueueName("queue", text));
-          },
-          "NAME");
+      ->default_str(std::string(kDefaultQueue))
+      ->type_name("NAME[=WEIGHT]");
   app->add_option("--concurrency", options.slots,
                   "Tasks that run at a time; 0: one per CPU")
       ->envname(environment("concurrency"))
@@ -101,7 +121,8 @@ void AddWorkerFlags(CLI::App* app, WorkerFlags* flags) {
          [&options](const std::vector<std::string>& labels) {
            for (const std::string& label : labels) AddLabel(label, &options);
          },
-         "Label of this worker, name=value; may be repeated")
+         "Label of this worker, name=value, which tasks may require or "
+         "prefer; may be repeated")
       ->envname(environment("label"))
       ->delimiter(',');
   AddDurationFlag(app, "shutdown-grace", &flags->shutdown_grace,

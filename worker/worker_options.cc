@@ -64,6 +64,20 @@ absl::Status ValidateWorkerOptions(const WorkerOptions& options) {
   for (const std::string& queue : options.queues) {
     APIUM_RETURN_IF_ERROR(ValidateQueueName("queues", queue));
   }
+  for (const auto& [queue, weight] : options.queue_weights) {
+    const bool taken = std::find(options.queues.begin(), options.queues.end(),
+                                 queue) != options.queues.end();
+    if (!taken && !(options.queues.empty() && queue == kDefaultQueue)) {
+      return InvalidField(
+          "queue_weights",
+          StrCat(QuoteForMessage(queue), " is not among the worker's queues"));
+    }
+    if (weight == 0 || weight > kQueueWeightMax) {
+      return InvalidField("queue_weights",
+                          StrCat("the weight of ", queue, " is ", weight,
+                                 "; must be in [1, ", kQueueWeightMax, "]"));
+    }
+  }
   if (options.labels.size() > kLabelsMax) {
     return InvalidField(
         "labels", StrCat(options.labels.size(), " labels; at most ", kLabelsMax,

@@ -24,6 +24,9 @@ class Clock;
 // kHeldLeasesMax.
 inline constexpr uint32_t kWorkerCapacityMax = 50'000;
 
+// As QueueSubscription.weight.
+inline constexpr uint32_t kQueueWeightMax = 1000;
+
 struct WorkerOptions {
   // host:port of each broker.
   std::vector<std::string> brokers;
@@ -36,7 +39,10 @@ struct WorkerOptions {
   std::string worker_id;
   // Queues to take tasks from. Empty: "default".
   std::vector<std::string> queues;
-  // Shown to operators.
+  // Shares of `queues` against each other, by name, times the queue's own
+  // weight. 1 to 1,000; those that are not here have 1.
+  std::map<std::string, uint32_t> queue_weights;
+  // Tasks may require or prefer them; for example zone=eu.
   std::map<std::string, std::string> labels;
 
   // Tasks that run at a time, each on a thread. 0: one per CPU.

@@ -1,6 +1,8 @@
 #include "broker/dispatch/report_from_proto.h"
 
 #include <algorithm>
+#include <cmath>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -21,6 +23,9 @@ namespace {
 
 constexpr size_t kWorkerIdBytesMax = 255;
 constexpr size_t kDescriptionBytesMax = 255;
+constexpr uint32_t kSubscriptionWeightMax = 1000;
+// The label that names the worker in TaskSpec.required_labels.
+constexpr std::string_view kWorkerIdLabel = "apium.worker_id";
 
 // A piece of a report. Smaller than a turn of the shard, so that a turn's
 // outcomes stay below the limit of one message to the result service.
@@ -81,22 +86,25 @@ absl::Status TakeSubscriptions(v1::Hello* hello, OpenSessionCommand* command) {
     return OutOfRange("hello.queues", StrCat(hello->queues_size(), " long"),
                       StrCat("at most ", kWorkerQueuesMax, " entries"));
   }
+  // Named twice is named once, with the last weight.
+  std::map<std::string, uint32_t> weights;
+  bool all_alike = true;
   for (v1::QueueSubscription& subscription : *hello->mutable_queues()) {
     APIUM_RETURN_IF_ERROR(
         ValidateQueueName("hello.queues.queue", subscription.queue()));
-    if (subscription.weight() > 1) {
-      return WithFieldViolation(
-          NotImplemented(StrCat("hello.queues.weight ", subscription.weight())),
-          "hello.queues.weight", "only 0 and 1 are carried out yet");
+    if (subscription.weight() > kSubscriptionWeightMax) {
+      return OutOfRange("hello.queues.weight", StrCat(subscription.weight()),
+                        StrCat("in [0, ", kSubscriptionWeightMax, "]"));
     }
-    command->queues.push_back(std::move(*subscription.mutable_queue()));
+    const uint32_t weight = std::max(1u, subscription.weight());
+    weights[std::move(*subscription.mutable_queue())] = weight;
+    all_alike = all_alike && weight == 1;
   }
-  if (command->queues.empty()) command->queues.emplace_back(kDefaultQueue);
-  // Named twice is named once.
-  std::sort(command->queues.begin(), command->queues.end());
-  command->queues.erase(
-      std::unique(command->queues.begin(), command->queues.end()),
-      command->queues.end());
+  if (weights.empty()) weights[std::string(kDefaultQueue)] = 1;
+  for (const auto& [queue, weight] : weights) {
+    command->queues.push_back(queue);
+    if (!all_alike) command->queue_weights.push_back(weight);
+  }
   return absl::OkStatus();
 }
 
@@ -107,6 +115,12 @@ absl::Status TakeLabels(v1::Hello* hello, OpenSessionCommand* command) {
   }
   for (auto& [name, value] : *hello->mutable_labels()) {
     APIUM_RETURN_IF_ERROR(ValidateLabelName("hello.labels", name));
+    if (name == kWorkerIdLabel) {
+      return InvalidField("hello.labels",
+                          StrCat("has ", name,
+                                 ", which every worker has by itself; leave "
+                                 "it out"));
+    }
     if (value.size() > kLabelValueBytesMax) {
       return OutOfRange("hello.labels", StrCat(value.size(), " bytes"),
                         StrCat("at most ", kLabelValueBytesMax, " bytes each"));
@@ -220,7 +234,11 @@ absl::Status OutcomeBodyFromProto(const TaskLimits& limits,
                                DelayFromProto("report.outcomes.returned.delay",
                                               proto->returned().delay()));
       }
-      return absl::OkStatus();
+      if (proto->returned().throttled_limit().empty()) return absl::OkStatus();
+      report->throttled_limit =
+          std::move(*proto->mutable_returned()->mutable_throttled_limit());
+      return ValidateQueueName("report.outcomes.returned.throttled_limit",
+                               report->throttled_limit);
     case v1::ExecutionOutcome::kCrashed:
       report->kind = Kind::kCrashed;
       report->failure =
@@ -280,6 +298,17 @@ absl::Status ChunkFromProto(v1::AppendedChunk* proto, ChunkReport* report) {
   report->number = proto->number();
   return PayloadFromProto("report.chunks.payload", proto->mutable_payload(),
                           &report->payload);
+}
+
+absl::Status ChargeFromProto(v1::LimitCharge* proto, ChargeReport* report) {
+  APIUM_RETURN_IF_ERROR(LeaseFromProto("report.charges.lease",
+                                       proto->mutable_lease(), &report->lease));
+  APIUM_RETURN_IF_ERROR(
+      ValidateQueueName("report.charges.limit", proto->limit()));
+  report->limit = std::move(*proto->mutable_limit());
+  report->points = proto->points();
+  if (std::isfinite(report->points)) return absl::OkStatus();
+  return OutOfRange("report.charges.points", StrCat(report->points), "finite");
 }
 
 size_t OutcomeBytes(const v1::ExecutionOutcome& proto) {
@@ -364,6 +393,10 @@ absl::Status ReportFromProto(const TaskLimits& limits, uint32_t max_credit,
     const size_t bytes = sizeof(ChunkReport) + proto.payload().data().size();
     APIUM_RETURN_IF_ERROR(
         ChunkFromProto(&proto, &pieces.For(bytes).chunks.emplace_back()));
+  }
+  for (v1::LimitCharge& proto : *report->mutable_charges()) {
+    APIUM_RETURN_IF_ERROR(ChargeFromProto(
+        &proto, &pieces.For(sizeof(ChargeReport)).charges.emplace_back()));
   }
   for (v1::ExecutionOutcome& proto : *report->mutable_outcomes()) {
     ExecutionReport& outcome =

@@ -20,7 +20,7 @@ namespace apium::broker {
 
 // Checks every field of a worker's first message and fills `command` but for
 // its sink. Takes the strings out of `hello`. INVALID_ARGUMENT names the field,
-// its value and what would be right; UNIMPLEMENTED: a weight other than 1.
+// its value and what would be right.
 absl::Status OpenSessionFromProto(uint32_t max_credit, v1::Hello* hello,
                                   OpenSessionCommand* command);
 

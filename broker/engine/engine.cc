@@ -56,7 +56,7 @@ Engine::Impl::Impl(const EngineOptions& options, const StoreReader* reader,
               .suspect_window_tasks = options.suspect_window_tasks,
               .window_bytes = options.ready_window_bytes,
               .class_lanes_max = options.max_lanes},
-             reader, &tasks_, &queues_, &tickets_),
+             reader, &tasks_, &queues_, &tickets_, &limits_),
       timers_(reader, options.timer_window),
       leases_(&tickets_),
       sessions_(options.lease_duration, options.reattach_grace),
@@ -268,7 +268,7 @@ absl::Time Engine::Impl::NextTurnTime() const {
       std::min(waiters_.NextTime(), confirm_waiters_.NextTime()) + lead_;
   return std::min({timers_.NextTime(), sessions_.NextTime(), wait_over,
                    redrives_.NextTime(), breakers_.NextTime(),
-                   limits_.NextTime(), sweep_time_});
+                   limits_.NextTime(), suspects_time_, sweep_time_});
 }
 
 absl::Status Engine::Impl::Apply(OutboxConfirmedCommand&& command) {

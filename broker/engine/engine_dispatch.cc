@@ -19,6 +19,8 @@ constexpr size_t kDeliveriesPerTurn = 8192;
 }  // namespace
 
 absl::Status Engine::Impl::Dispatch() {
+  lanes_.WakeFreed(now_);
+  suspects_time_ = absl::InfiniteFuture();
   ReserveSession();
   // Sessions take one task each, in turn, so that equal workers get equal
   // shares.
@@ -52,7 +54,7 @@ absl::Status Engine::Impl::Dispatch() {
   return absl::OkStatus();
 }
 
-bool Engine::Impl::SuspectsWaitFor(const Session& session) const {
+bool Engine::Impl::SuspectsWaitFor(const Session& session) {
   return std::any_of(session.queues.begin(), session.queues.end(),
                      [&](const Subscription& at) {
                        return BestSuspectLane(session, at.queue) != nullptr;
@@ -144,7 +146,7 @@ absl::Status Engine::Impl::Deliver(LiveTask* task, Session* session,
   const bool redelivery = task->stored.attempt > 0;
   lanes_.Take(task);
   leases_.Grant(task, session, now_);
-  lanes_.Charge(task);
+  ChargeLease(task);
   sticky_workers_.Note(task->content(), session->worker_id);
   if (!breakers_.empty()) NoteDispatch(*task);
   if (task->content().unique != nullptr)
@@ -164,8 +166,36 @@ absl::Status Engine::Impl::Deliver(LiveTask* task, Session* session,
   return absl::OkStatus();
 }
 
+bool Engine::Impl::IsHeldByLimit(Lane* lane) {
+  if (limits_.empty()) return false;
+  const LimitInstance* limit = limits_.Blocking(lanes_.LimitsOf(lane), now_);
+  if (limit == nullptr) return false;
+  // Suspects are few: they are looked at in each turn.
+  const absl::Time time = LimitTable::AdmitTime(*limit);
+  if (time > now_) suspects_time_ = std::min(suspects_time_, time);
+  return true;
+}
+
+void Engine::Impl::ChargeLease(LiveTask* task) {
+  lanes_.Charge(task);
+  if (limits_.empty()) return;
+  LimitShare& limits = task->lease.limits;
+  limits = LimitTable::Copy(lanes_.LimitsOf(task->chunk->lane));
+  limits_.Admit(limits, now_);
+  // Where there is room for more than this one, the next lane is looked at.
+  for (LimitInstance* instance : limits) {
+    if (LimitTable::HoldOf(*instance, now_) == LimitTable::Hold::kNone)
+      lanes_.Wake(instance);
+  }
+}
+
 void Engine::Impl::EndLease(LiveTask* task) {
   lanes_.Settle(task, now_ - task->lease.grant_time);
+  LimitShare& limits = task->lease.limits;
+  if (!limits.empty()) {
+    limits_.Release(limits);
+    limits_.Drop(&limits);
+  }
   leases_.End(task);
 }
 
@@ -178,7 +208,19 @@ bool Engine::Impl::MayRun(const Session& session, const LaneGroup& group,
   return breaker == nullptr || !IsHeldByBreaker(*breaker);
 }
 
-Lane* Engine::Impl::BestLane(const Session& session, Queue* queue) const {
+Lane* Engine::Impl::BestLane(const Session& session, Queue* queue) {
+  while (true) {
+    Lane* lane = OpenLane(session, queue);
+    if (lane == nullptr || limits_.empty()) return lane;
+    LimitInstance* limit = limits_.Blocking(lanes_.LimitsOf(lane), now_);
+    if (limit == nullptr) return lane;
+    // Nobody looks at it before the limit lets one through.
+    lanes_.Park(lane, limit);
+    limits_.NoteParked(limit, now_);
+  }
+}
+
+Lane* Engine::Impl::OpenLane(const Session& session, Queue* queue) const {
   if (queue->stored.settings.paused) return nullptr;
   const BreakerTable::ByType* breakers =
       breakers_.OfNamespace(queue->namespace_name);
@@ -198,7 +240,7 @@ Lane* Engine::Impl::BestLane(const Session& session, Queue* queue) const {
 }
 
 Lane* Engine::Impl::BestSuspectLane(const Session& session,
-                                    const Queue* queue) const {
+                                    const Queue* queue) {
   if (queue->stored.settings.paused) return nullptr;
   const BreakerTable::ByType* breakers =
       breakers_.OfNamespace(queue->namespace_name);
@@ -206,6 +248,7 @@ Lane* Engine::Impl::BestSuspectLane(const Session& session,
   for (const auto& [rank, lane] : queue->suspect_lanes) {
     if (best != nullptr && best->id.priority != rank.priority()) break;
     if (!MayRun(session, *lane->group, breakers)) continue;
+    if (IsHeldByLimit(lane)) continue;
     const bool older = best == nullptr || IsAhead(*lane->suspects.front(),
                                                   *best->suspects.front());
     if (older) best = lane;

@@ -51,32 +51,56 @@ WaitReason LimitReason(const LimitInstance& instance, absl::Time now) {
       reason.kind = WaitReasonKind::kConcurrencyLimit;
       reason.usage = instance.running;
       reason.capacity = limit.settings.max_concurrency;
-      reason.text =
-          absl::StrCat("limit ", limit.name, of, " admits ",
-                       limit.settings.max_concurrency, " at a time, and ",
-                       instance.running, " are running");
+      reason.text = absl::StrCat(
+          "limit ", limit.name, of, " admits ", limit.settings.max_concurrency,
+          " at a time, and ", instance.running, " are running");
       break;
     default:
       reason.kind = WaitReasonKind::kRateLimit;
       reason.until = LimitTable::AdmitTime(instance);
       reason.capacity = limit.settings.rate->burst;
-      reason.usage =
-          reason.capacity - LimitTable::PointsOf(instance, now);
-      reason.text = absl::StrCat("limit ", limit.name, of,
-                                 " has no points left until ",
-                                 TimeText(reason.until));
+      reason.usage = reason.capacity - LimitTable::PointsOf(instance, now);
+      reason.text =
+          absl::StrCat("limit ", limit.name, of, " has no points left until ",
+                       TimeText(reason.until));
   }
   return reason;
 }
 
 }  // namespace
 
-WaitReason Engine::Impl::BlockedReason(const LiveTask& task) {
+absl::StatusOr<WaitReason> Engine::Impl::BlockedReason(const LiveTask& task) {
   const TaskContent& content = task.content();
-  WaitReason reason{
-      .kind = WaitReasonKind::kUniqueKey,
-      .text = absl::StrCat("another task holds the unique key ",
-                           content.unique == nullptr ? "" : content.unique->key)};
+  APIUM_ASSIGN_OR_RETURN(const std::optional<OrderingPlace> place,
+                         PlaceInLine(task));
+  if (!place.has_value()) {
+    WaitReason reason{.kind = WaitReasonKind::kUniqueKey,
+                      .text = absl::StrCat("another task holds the unique key ",
+                                           content.unique->key)};
+    APIUM_ASSIGN_OR_RETURN(
+        const std::optional<StoredUniqueKey> row,
+        unique_keys_.Find(
+            MakeTaskKey(content.namespace_name, content.unique->key), now_));
+    if (row.has_value()) reason.task_ids.push_back(row->holder);
+    return reason;
+  }
+  const std::string& key = content.placement->ordering_key;
+  WaitReason reason{.ahead = place->ahead, .estimate = place->estimate};
+  if (!place->first_task_id.empty())
+    reason.task_ids.push_back(place->first_task_id);
+  if (place->blocked) {
+    reason.kind = WaitReasonKind::kOrderingBlocked;
+    reason.since = place->blocked_since;
+    reason.text =
+        absl::StrCat("the ordering key ", key, " is blocked since task ",
+                     place->first_task_id, " failed; release it");
+    return reason;
+  }
+  reason.kind = WaitReasonKind::kOrdering;
+  reason.text =
+      absl::StrCat("waits for those before it that have the ordering key ", key,
+                   place->first_task_id.empty() ? "" : "; the first is task ",
+                   place->first_task_id);
   return reason;
 }
 
@@ -98,10 +122,9 @@ void Engine::Impl::AddWorkerReason(const Queue& queue, const LaneGroup& group,
   }
   const std::string& type = queues_.TypeName(group.type_id);
   if (!serves_type) {
-    reasons->push_back(
-        {.kind = WaitReasonKind::kNoWorkerForType,
-         .text = absl::StrCat("no connected worker serves type ", type,
-                              " of queue ", queue.name)});
+    reasons->push_back({.kind = WaitReasonKind::kNoWorkerForType,
+                        .text = absl::StrCat("no connected worker serves type ",
+                                             type, " of queue ", queue.name)});
     return;
   }
   reasons->push_back(
@@ -174,8 +197,10 @@ absl::StatusOr<std::vector<WaitReason>> Engine::Impl::ReasonsOf(
     const LiveTask& task) {
   std::vector<WaitReason> reasons;
   switch (task.state()) {
-    case TaskState::kBlocked:
-      return std::vector<WaitReason>{BlockedReason(task)};
+    case TaskState::kBlocked: {
+      APIUM_ASSIGN_OR_RETURN(reasons.emplace_back(), BlockedReason(task));
+      return reasons;
+    }
     case TaskState::kScheduled: {
       const absl::Time due = absl::FromUnixMillis(task.stored.due_millis);
       reasons.push_back(
@@ -200,24 +225,32 @@ absl::StatusOr<std::vector<WaitReason>> Engine::Impl::ReasonsOf(
   return reasons;
 }
 
+std::string Engine::Impl::WaitingReason(const LiveTask& task) {
+  // When it is scheduled for is a field of its own.
+  if (task.state() == TaskState::kScheduled) return "";
+  absl::StatusOr<std::vector<WaitReason>> reasons = ReasonsOf(task);
+  failed_read_.Update(reasons.status());
+  if (!reasons.ok() || reasons->empty()) return "";
+  return std::move(reasons->front().text);
+}
+
 void Engine::Impl::NameHolders(WaitReason* reason) const {
   uint64_t epoch = 0;
   while (const LiveTask* task = leases_.After(epoch)) {
     epoch = task->lease.epoch;
-    const bool holds = std::any_of(
-        task->lease.limits.begin(), task->lease.limits.end(),
-        [&](const LimitInstance* instance) {
-          return instance->limit->limit().name == reason->limit &&
-                 instance->key == reason->limit_key;
-        });
+    const bool holds =
+        std::any_of(task->lease.limits.begin(), task->lease.limits.end(),
+                    [&](const LimitInstance* instance) {
+                      return instance->limit->limit().name == reason->limit &&
+                             instance->key == reason->limit_key;
+                    });
     if (holds) reason->task_ids.push_back(task->content().task_id);
     if (reason->task_ids.size() == kNamedTasksMax) return;
   }
 }
 
 absl::Status Engine::Impl::Apply(ExplainTaskCommand&& command) {
-  const std::string key =
-      MakeTaskKey(command.namespace_name, command.task_id);
+  const std::string key = MakeTaskKey(command.namespace_name, command.task_id);
   APIUM_ASSIGN_OR_RETURN(const TaskTable::Found found, FindTask(key));
   ExplainReply reply;
   if (found.live == nullptr) {

@@ -60,6 +60,7 @@ absl::Status TooManyWaiters(size_t limit);
 //   engine_workers.cc sessions, what workers report
 //   engine_dispatch.cc which worker gets which task
 //   engine_placement.cc labels, preferences, stickiness
+//   engine_explain.cc why tasks wait
 //   engine_attempts.cc how attempts end, and what follows
 //   engine_queues.cc  queues, purge, counts
 //   engine_chunks.cc  what running tasks say of themselves: progress, chunks
@@ -230,7 +231,6 @@ class Engine::Impl {
                                      const std::string& task_id,
                                      const TaskTable::Found& found);
   TaskSnapshot SnapshotOf(const LiveTask& task);
-  std::string WaitingReason(const LiveTask& task);
   absl::Status AddWaiter(const ReplyAddress& to, Waiter::Kind kind,
                          const std::string& namespace_name,
                          const std::string& task_id, absl::Time deadline);
@@ -304,7 +304,9 @@ class Engine::Impl {
   absl::StatusOr<bool> DispatchOne(Session* session);
   absl::StatusOr<bool> DispatchFrom(Queue* queue, Session* session);
   absl::Status Deliver(LiveTask* task, Session* session, Queue* queue);
-  // The task's lease ends, whatever becomes of the task.
+  // The task, which was just leased, counts against its tenant and its limits;
+  // its lease ends, and it no longer does, whatever becomes of it.
+  void ChargeLease(LiveTask* task);
   void EndLease(LiveTask* task);
   // How often each queue of the session has its turn.
   void ShareTurns(Session* session);
@@ -313,10 +315,13 @@ class Engine::Impl {
   bool MayRun(const Session& session, const LaneGroup& group,
               const BreakerTable::ByType* breakers) const;
   // The lane whose head is next for the session; null: nothing is.
-  Lane* BestLane(const Session& session, Queue* queue) const;
+  Lane* BestLane(const Session& session, Queue* queue);
+  Lane* OpenLane(const Session& session, Queue* queue) const;
+  // Whether a limit holds the lane's suspects up.
+  bool IsHeldByLimit(Lane* lane);
   // The same among tasks that run alone.
-  Lane* BestSuspectLane(const Session& session, const Queue* queue) const;
-  bool SuspectsWaitFor(const Session& session) const;
+  Lane* BestSuspectLane(const Session& session, const Queue* queue);
+  bool SuspectsWaitFor(const Session& session);
   // Chooses the session that gets nothing but suspects, so that they are not
   // starved: see ARCHITECTURE.md.
   void ReserveSession();
@@ -326,6 +331,25 @@ class Engine::Impl {
   // if the task prefers that.
   Session* PreferredSession(const LiveTask& task, const LaneGroup& group,
                             Queue* queue, Session* first);
+
+  // engine_explain.cc
+  // All that holds it up; none: it is about to be dispatched, or does not wait.
+  absl::StatusOr<std::vector<WaitReason>> ReasonsOf(const LiveTask& task);
+  // The same for whatever waits in the lane.
+  std::vector<WaitReason> ReasonsOf(Lane* lane);
+  absl::StatusOr<WaitReason> BlockedReason(const LiveTask& task);
+  void AddWorkerReason(const Queue& queue, const LaneGroup& group,
+                       std::vector<WaitReason>* reasons);
+  bool HasFreeWorker(const Lane& lane) const;
+  // `task`: of the lane; null: any.
+  WaitReason BusyReason(const Lane& lane, const LiveTask* task);
+  // The first reason of a task, for people.
+  std::string WaitingReason(const LiveTask& task);
+  // Tasks that use what the reason is about up.
+  void NameHolders(WaitReason* reason) const;
+  // The first reasons of all tasks of the queue.
+  std::vector<WaitReason> SumReasons(Queue* queue);
+  void SampleBlocked(Queue* queue);
 
   // engine_attempts.cc
   absl::Status ApplyOutcome(Session* session, ExecutionReport report);
@@ -434,7 +458,8 @@ class Engine::Impl {
   // engine_breakers.cc
   bool IsHeldByBreaker(const LiveBreaker& breaker) const;
   // Why the breaker of its type holds a task up; empty: it does not.
-  std::string BreakerReason(const TaskContent& content);
+  std::string BreakerReason(const std::string& namespace_name,
+                            const std::string& type);
   // A task was leased; its lease ends with success, or with a failure or crash.
   // Only where there are breakers.
   void NoteDispatch(const LiveTask& task);
@@ -448,8 +473,6 @@ class Engine::Impl {
   void CountLease(LiveTask* task);
   // The same for all, after limits came to count other tasks.
   void CountLeasesAnew();
-  // Every lease ends here. The task no longer counts.
-  void EndLease(LiveTask* task);
   // The limit of this name that counts the task, which is leased, and is not
   // disabled; null: none.
   LimitInstance* HeldLimit(const LiveTask& task, const std::string& name) const;
@@ -549,8 +572,6 @@ class Engine::Impl {
       const LiveTask& task);
   // Of a task that has a place.
   absl::Status CountAhead(const LiveTask& task, OrderingPlace* place);
-  // Why a BLOCKED task waits, for people.
-  std::string BlockedReason(const LiveTask& task);
 
   // engine_queue_limits.cc
   // What a queue is to take.
@@ -560,13 +581,8 @@ class Engine::Impl {
     // Those that end because of it, so that they need no room.
     std::vector<const LiveTask*> replaced;
   };
-  static void Add(const TaskContent& content, Demand* demand) {
-    ++demand->tasks;
-    demand->bytes += content.payload.data.size();
-  }
-  // Those whose place the task takes.
-  absl::Status AddReplaced(const TaskContent& content, const KeyClaim& claim,
-                           Demand* demand);
+  absl::Status AddDemand(const TaskContent& content, const KeyClaim& claim,
+                         Demand* demand);
   // OK: the queue can take it, after the end of `victims`. RESOURCE_EXHAUSTED /
   // QUEUE_FULL. Changes nothing.
   absl::Status MakeRoom(const Queue& queue, const Demand& demand,
@@ -715,6 +731,8 @@ class Engine::Impl {
   uint64_t submits_rejected_ = 0;
   uint64_t next_session_ = 0;  // session number where the next dispatch begins
   uint64_t reserved_session_ = 0;  // number; see ReserveSession; 0: none
+  absl::Time suspects_time_ =
+      absl::InfiniteFuture();  // when limits let suspects go on by time alone
   uint64_t last_control_id_ = 0;
   size_t chunk_deletes_left_ = 0;  // of this turn
   absl::Status failed_read_;       // ends the turn

@@ -78,15 +78,6 @@ void Engine::Impl::CountLeasesAnew() {
   }
 }
 
-void Engine::Impl::EndLease(LiveTask* task) {
-  LimitShare& limits = task->lease.limits;
-  if (!limits.empty()) {
-    limits_.Release(limits);
-    limits_.Drop(&limits);
-  }
-  leases_.End(task);
-}
-
 LimitInstance* Engine::Impl::HeldLimit(const LiveTask& task,
                                        const std::string& name) const {
   for (LimitInstance* instance : task.lease.limits) {

@@ -28,8 +28,9 @@ constexpr size_t kUnsettledPerTurn = 64;
 constexpr size_t kAheadCountedMax = 1000;
 
 absl::Status MemberLost(const std::string& task_id) {
-  return absl::DataLossError(absl::StrCat(
-      "task ", task_id, " is listed behind an ordering key, and does not wait"));
+  return absl::DataLossError(
+      absl::StrCat("task ", task_id,
+                   " is listed behind an ordering key, and does not wait"));
 }
 
 bool EndedAsFailed(TaskState state) {
@@ -43,7 +44,8 @@ absl::StatusOr<OrderingLine*> Engine::Impl::LineOf(const TaskContent& content) {
   if (queue == nullptr)
     return absl::DataLossError(
         absl::StrCat("task ", content.task_id, " is in no queue"));
-  return ordering_.Find(queue->stored.queue_id, content.placement->ordering_key);
+  return ordering_.Find(queue->stored.queue_id,
+                        content.placement->ordering_key);
 }
 
 absl::StatusOr<bool> Engine::Impl::JoinLine(LiveTask* task, Queue* queue) {
@@ -145,7 +147,7 @@ absl::Status Engine::Impl::FailMembers(OrderingLine* line, size_t* budget) {
     APIUM_ASSIGN_OR_RETURN(
         const std::vector<OrderingTable::Member> members,
         ordering_.FirstMembers(*line, stored.fail_limit,
-                            std::min(*budget, TaskTable::kTasksAtOnce)));
+                               std::min(*budget, TaskTable::kTasksAtOnce)));
     if (queue == nullptr || members.empty()) {
       stored.fail_limit = 0;
       stored.failed.clear();
@@ -163,13 +165,12 @@ absl::Status Engine::Impl::FailMembers(OrderingLine* line, size_t* budget) {
       if (!waits) return MemberLost(members[i].task_id);
       --*budget;
       stored.first_ticket = members[i].ticket + 1;
-      Failure failure{.type = "apium.OrderingHeadFailed",
-                      .message = absl::StrCat(
-                          "task ", stored.failed,
-                          ", which was before it in the order of key ",
-                          line->id.key, ", failed")};
-      APIUM_RETURN_IF_ERROR(
-          Exhaust(tasks[i], {.failure = std::move(failure)}));
+      Failure failure{
+          .type = "apium.OrderingHeadFailed",
+          .message = absl::StrCat("task ", stored.failed,
+                                  ", which was before it in the order of key ",
+                                  line->id.key, ", failed")};
+      APIUM_RETURN_IF_ERROR(Exhaust(tasks[i], {.failure = std::move(failure)}));
     }
   }
   return absl::OkStatus();
@@ -205,7 +206,8 @@ absl::StatusOr<std::optional<OrderingPlace>> Engine::Impl::PlaceInLine(
   APIUM_ASSIGN_OR_RETURN(const OrderingLine* line, LineOf(content));
   const uint64_t ticket = task.stored.ready_sequence;
   if (content.unique != nullptr) {
-    APIUM_ASSIGN_OR_RETURN(const bool there, ordering_.HasMember(*line, ticket));
+    APIUM_ASSIGN_OR_RETURN(const bool there,
+                           ordering_.HasMember(*line, ticket));
     if (!there) return place;
   }
   const StoredOrderingLine& stored = line->stored;
@@ -227,38 +229,16 @@ absl::Status Engine::Impl::CountAhead(const LiveTask& task,
   place->ahead = ahead.size();
   if (ahead.size() == kAheadCountedMax && stored.waiting > kAheadCountedMax) {
     // As if the tickets of all that wait were evenly spaced.
-    const double share = static_cast<double>(ticket - stored.first_ticket) /
-                         static_cast<double>(tickets_.Peek() -
-                                             stored.first_ticket);
-    place->ahead =
-        std::max<uint64_t>(kAheadCountedMax,
-                           static_cast<uint64_t>(
-                               share * static_cast<double>(stored.waiting)));
+    const double share =
+        static_cast<double>(ticket - stored.first_ticket) /
+        static_cast<double>(tickets_.Peek() - stored.first_ticket);
+    place->ahead = std::max<uint64_t>(
+        kAheadCountedMax,
+        static_cast<uint64_t>(share * static_cast<double>(stored.waiting)));
     place->estimate = true;
   }
   if (!stored.head.empty()) ++place->ahead;
   return absl::OkStatus();
-}
-
-std::string Engine::Impl::BlockedReason(const LiveTask& task) {
-  const TaskContent& content = task.content();
-  const absl::StatusOr<std::optional<OrderingPlace>> place = PlaceInLine(task);
-  failed_read_.Update(place.status());
-  if (!place.ok()) return "";
-  if (!place->has_value()) {
-    return absl::StrCat("another task holds the unique key ",
-                        content.unique == nullptr ? "" : content.unique->key);
-  }
-  const std::string& key = content.placement->ordering_key;
-  const OrderingPlace& line = **place;
-  if (line.blocked) {
-    return absl::StrCat("the ordering key ", key, " is blocked since task ",
-                        line.first_task_id, " failed; release it");
-  }
-  return absl::StrCat("waits for those before it that have the ordering key ",
-                      key,
-                      line.first_task_id.empty() ? "" : "; the first is task ",
-                      line.first_task_id);
 }
 
 absl::Status Engine::Impl::Apply(ReleaseOrderingKeyCommand&& command) {
@@ -278,9 +258,9 @@ absl::Status Engine::Impl::Apply(ReleaseOrderingKeyCommand&& command) {
       APIUM_RETURN_IF_ERROR(PassLineOn(line));
     } else {
       reply.status = WithReason(
-          absl::FailedPreconditionError(absl::StrCat(
-              "the ordering key ", command.ordering_key, " of queue ",
-              command.queue, " is not blocked")),
+          absl::FailedPreconditionError(
+              absl::StrCat("the ordering key ", command.ordering_key,
+                           " of queue ", command.queue, " is not blocked")),
           reason::kOrderingKeyNotBlocked,
           {{"queue", command.queue}, {"ordering_key", command.ordering_key}});
     }

@@ -103,8 +103,10 @@ void TakeDefault(bool unsaid, const std::optional<T>& by_queue, T* value) {
 
 }  // namespace
 
-absl::Status Engine::Impl::AddReplaced(const TaskContent& content,
-                                       const KeyClaim& claim, Demand* demand) {
+absl::Status Engine::Impl::AddDemand(const TaskContent& content,
+                                     const KeyClaim& claim, Demand* demand) {
+  ++demand->tasks;
+  demand->bytes += content.payload.data.size();
   if (claim.waiting_holder != nullptr &&
       claim.verdict == KeyClaim::Verdict::kTake)
     demand->replaced.push_back(claim.waiting_holder);
@@ -186,10 +188,9 @@ absl::Status Engine::Impl::CheckOverflow(const QueueSettings& settings) {
   constexpr char kText[] =
       "DEAD_LETTER_OLDEST needs a queue that keeps dead letters "
       "(dead_letter = true)";
-  return WithFieldViolation(
-      WithReason(absl::FailedPreconditionError(kText),
-                 "OVERFLOW_NEEDS_DEAD_LETTERS"),
-      "queue.overflow_policy", kText);
+  return WithFieldViolation(WithReason(absl::FailedPreconditionError(kText),
+                                       "OVERFLOW_NEEDS_DEAD_LETTERS"),
+                            "queue.overflow_policy", kText);
 }
 
 void Engine::Impl::ApplyDefaults(const TaskDefaults& defaults,

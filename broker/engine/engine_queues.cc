@@ -366,8 +366,13 @@ absl::Status Engine::Impl::PurgeScheduled(Queue* queue, Purge* purge,
 
 absl::Status Engine::Impl::Apply(GetStatsCommand&& command) {
   EngineStats stats;
-  queues_.ForEach([&](const Queue* queue) {
+  queues_.ForEach([&](Queue* queue) {
+    SampleBlocked(queue);
     QueueStats entry = queue->stats;
+    for (const auto& [kind, time] : queue->blocked_times.total) {
+      entry.blocked_seconds[static_cast<size_t>(kind)] =
+          absl::ToDoubleSeconds(time);
+    }
     entry.namespace_name = queue->namespace_name;
     entry.queue = queue->name;
     entry.paused = queue->stored.settings.paused;

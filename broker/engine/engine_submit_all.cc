@@ -101,8 +101,7 @@ absl::StatusOr<absl::Status> Engine::Impl::MakeRoomForAll(
     auto it = std::find_if(demands.begin(), demands.end(),
                            [&](const auto& one) { return one.first == queue; });
     if (it == demands.end()) it = demands.insert(it, {queue, Demand()});
-    Add(content, &it->second);
-    return AddReplaced(content, claim, &it->second);
+    return AddDemand(content, claim, &it->second);
   };
   for (size_t i = 0; i < plans.size(); ++i) {
     const SubmitPlan& plan = plans[i];

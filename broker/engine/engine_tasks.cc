@@ -95,8 +95,7 @@ absl::Status Engine::Impl::Apply(SubmitCommand&& command) {
   std::vector<LiveTask*> victims;
   if (refusal.ok() && !attaches && (*queue)->bounded()) {
     Demand demand;
-    Add(content, &demand);
-    APIUM_RETURN_IF_ERROR(AddReplaced(content, claim, &demand));
+    APIUM_RETURN_IF_ERROR(AddDemand(content, claim, &demand));
     refusal = MakeRoom(**queue, demand, &victims);
   }
   if (!refusal.ok()) {
@@ -110,10 +109,10 @@ absl::Status Engine::Impl::Apply(SubmitCommand&& command) {
       command,
       {.task_id = content.task_id, .minted = minted, .create_time = now_});
   if (content.unique != nullptr) APIUM_RETURN_IF_ERROR(TakeKey(content, claim));
-  APIUM_RETURN_IF_ERROR(
-      Accept(&command, std::move(key), *queue, minted,
-             claim.verdict == KeyClaim::Verdict::kBlock ? Start::kBlocked
-                                                        : Start::kWhenDue));
+  APIUM_RETURN_IF_ERROR(Accept(&command, std::move(key), *queue, minted,
+                               claim.verdict == KeyClaim::Verdict::kBlock
+                                   ? Start::kBlocked
+                                   : Start::kWhenDue));
   return SetAside(victims);
 }
 
@@ -355,8 +354,7 @@ absl::Status Engine::Impl::Finish(LiveTask* task, Ending ending) {
     }
   }
   tasks_.Finish(task, std::move(outcome), row);
-  if (IsOrdered(content))
-    APIUM_RETURN_IF_ERROR(LeaveLine(*task, ending.state));
+  if (IsOrdered(content)) APIUM_RETURN_IF_ERROR(LeaveLine(*task, ending.state));
   if (content.unique == nullptr) return absl::OkStatus();
   return ReleaseKeyAtEnd(content);
 }
@@ -370,37 +368,6 @@ void Engine::Impl::CountEnd(const LiveTask& task, const Outcome& outcome) {
   QueueStats& stats = queue->stats;
   if (task.leased()) stats.run.Record(now_ - task.lease.grant_time);
   stats.end_to_end.Record(now_ - outcome.create_time);
-}
-
-std::string Engine::Impl::WaitingReason(const LiveTask& task) {
-  if (task.state() == TaskState::kBlocked) return BlockedReason(task);
-  if (task.state() != TaskState::kQueued) return "";
-  const TaskContent& content = task.content();
-  Queue* queue = queues_.Find(content.namespace_name, content.queue);
-  if (queue == nullptr) return "";
-  if (queue->stored.settings.paused)
-    return absl::StrCat("queue ", queue->name, " is paused");
-  if (std::string held = BreakerReason(content); !held.empty()) return held;
-  if (queue->sessions == 0)
-    return absl::StrCat("no connected worker takes tasks from queue ",
-                        queue->name);
-  absl::StatusOr<uint32_t> type_id = queues_.InternType(content.type);
-  if (!type_id.ok()) return "";
-  bool served = false;
-  bool free = false;
-  for (const auto& [number, session] : sessions_.all()) {
-    if (!session->type_ids.contains(*type_id)) continue;
-    if (!session->TakesFrom(queue)) continue;
-    served = true;
-    free = free || session->takes_tasks();
-  }
-  if (!served)
-    return absl::StrCat("no connected worker serves type ", content.type,
-                        " of queue ", queue->name);
-  if (task.stored.suspect) return "waits to run alone after a crash";
-  return free ? ""
-              : absl::StrCat("every worker that serves type ", content.type,
-                             " is busy");
 }
 
 TaskSnapshot Engine::Impl::SnapshotOf(const LiveTask& task) {

@@ -19,6 +19,7 @@
 #include "broker/engine/fair_shares.h"
 #include "broker/engine/lane_order.h"
 #include "broker/engine/placement.h"
+#include "broker/engine/wait_reason.h"
 #include "broker/storage/queue_codec.h"
 #include "storage/store.h"
 #include "storage/store_batch.h"
@@ -39,6 +40,14 @@ struct LaneRank {
   friend auto operator<=>(const LaneRank&, const LaneRank&) = default;
 };
 
+// For how long tasks of a queue have been waiting for what, summed over the
+// tasks. Looked at now and then.
+struct BlockedTimes {
+  absl::Time sampled = absl::InfiniteFuture();  // the last look
+  std::map<WaitReasonKind, int64_t> tasks;      // at the last look
+  std::map<WaitReasonKind, absl::Duration> total;
+};
+
 // The lanes of a queue whose tasks the same workers can run.
 struct LaneGroup {
   uint32_t type_id = 0;
@@ -55,6 +64,7 @@ struct Queue {
   // By type and required labels.
   std::map<std::pair<uint32_t, Placement::Labels>, LaneGroup> groups;
   FairShares shares;
+  BlockedTimes blocked_times;
   // Those that have tasks in memory that are to run alone.
   std::map<LaneRank, Lane*> suspect_lanes;
   uint64_t ready = 0;  // waiting, in memory or not

@@ -63,13 +63,15 @@ bool IsAhead(const LiveTask& a, const LiveTask& b) {
   return PlaceOf(&a) < PlaceOf(&b);
 }
 
-ReadyLanes::ReadyLanes(const ReadyLimits& limits, const StoreReader* reader,
-                       TaskTable* tasks, QueueTable* queues, Tickets* tickets)
-    : limits_(limits),
+ReadyLanes::ReadyLanes(const ReadyLimits& bounds, const StoreReader* reader,
+                       TaskTable* tasks, QueueTable* queues, Tickets* tickets,
+                       LimitTable* limits)
+    : bounds_(bounds),
       reader_(reader),
       tasks_(tasks),
       queues_(queues),
-      tickets_(tickets) {}
+      tickets_(tickets),
+      limits_(limits) {}
 
 absl::Status ReadyLanes::Recover() {
   absl::Status visited = absl::OkStatus();
@@ -117,6 +119,7 @@ Lane* ReadyLanes::LaneAt(Queue* queue, const LaneId& id,
 void ReadyLanes::Remove(Lane* lane) {
   Queue* queue = lane->queue;
   LaneGroup* group = lane->group;
+  limits_->Drop(&lane->limits);
   queue->shares.DropLane(lane->tenant);
   if (--group->lanes == 0) {
     const auto group_id = std::pair(group->type_id, group->required_labels);
@@ -145,7 +148,7 @@ absl::StatusOr<Lane*> ReadyLanes::LaneOf(const LiveTask& task) {
 
 bool ReadyLanes::HasNoLaneFor(const Queue& queue,
                               const TaskContent& content) const {
-  if (class_lanes_ < limits_.class_lanes_max || content.placement == nullptr)
+  if (class_lanes_ < bounds_.class_lanes_max || content.placement == nullptr)
     return false;
   const Fingerprint lane_class = LaneClassId(content);
   if (lane_class == Fingerprint()) return false;
@@ -158,15 +161,15 @@ bool ReadyLanes::HasNoLaneFor(const Queue& queue,
 
 bool ReadyLanes::SuspectsFull(const Lane& lane) const {
   return !lane.suspects.empty() &&
-         (lane.suspects.size() >= limits_.suspect_window_tasks ||
-          suspect_bytes_ >= limits_.window_bytes);
+         (lane.suspects.size() >= bounds_.suspect_window_tasks ||
+          suspect_bytes_ >= bounds_.window_bytes);
 }
 
 bool ReadyLanes::HasRoom(const Lane& lane) const {
   if (SuspectsFull(lane)) return false;
   if (lane.window.empty()) return true;
-  return lane.window.size() < limits_.lane_window_tasks &&
-         window_bytes_ < limits_.window_bytes;
+  return lane.window.size() < bounds_.lane_window_tasks &&
+         window_bytes_ < bounds_.window_bytes;
 }
 
 ReadyChunk* ReadyLanes::OpenChunk(Lane* lane) {
@@ -306,7 +309,7 @@ void ReadyLanes::RemoveFromLine(LiveTask* task) {
     List(lane);
   }
   if (lane->cold_from != 0 &&
-      lane->window.size() <= limits_.lane_window_tasks / 4)
+      lane->window.size() <= bounds_.lane_window_tasks / 4)
     WantRefill(lane);
 }
 
@@ -342,8 +345,8 @@ void ReadyLanes::List(Lane* lane) {
     if (lane->order != nullptr) Unlist(lane);
     return;
   }
-  std::vector<Lane*>& of_tenant = lane->tenant->lanes;
   if (lane->order == nullptr) {
+    std::vector<Lane*>& of_tenant = lane->tenant->lanes;
     if (of_tenant.empty()) lane->queue->shares.Activate(lane->tenant);
     lane->tenant_index = of_tenant.size();
     of_tenant.push_back(lane);
@@ -357,13 +360,81 @@ void ReadyLanes::List(Lane* lane) {
   lane->order->insert({lane->place, lane});
 }
 
-void ReadyLanes::Unlist(Lane* lane) {
+void ReadyLanes::TakeOut(Lane* lane) {
   lane->order->erase({lane->place, lane});
+  LimitInstance* limit = std::exchange(lane->parked_at, nullptr);
+  if (limit == nullptr) return;
+  --limit->parked_lanes;
+  if (!lane->order->empty()) return;
+  const auto parked = parked_.find(limit);
+  parked->second.erase(lane->group);
+  if (parked->second.empty()) parked_.erase(parked);
+}
+
+void ReadyLanes::Unlist(Lane* lane) {
+  TakeOut(lane);
   lane->order = nullptr;
   std::vector<Lane*>& of_tenant = lane->tenant->lanes;
   of_tenant.back()->tenant_index = lane->tenant_index;
   of_tenant[lane->tenant_index] = of_tenant.back();
   of_tenant.pop_back();
+}
+
+const LimitShare& ReadyLanes::LimitsOf(Lane* lane) {
+  if (lane->limits_revision == limits_->revision()) return lane->limits;
+  if (lane->parked_at != nullptr) Unpark(lane);
+  lane->limits_revision = limits_->revision();
+  limits_->Drop(&lane->limits);
+  LimitSubject subject{.namespace_name = lane->queue->namespace_name,
+                       .queue = lane->queue->name,
+                       .type = queues_->TypeName(lane->id.type_id)};
+  if (lane->lane_class != nullptr) {
+    subject.fairness_key = lane->lane_class->fairness_key;
+    subject.limit_keys = &lane->lane_class->limit_keys;
+  }
+  lane->limits = limits_->ShareOf(subject);
+  return lane->limits;
+}
+
+void ReadyLanes::Park(Lane* lane, LimitInstance* limit) {
+  lane->order->erase({lane->place, lane});
+  lane->order = &parked_[limit][lane->group];
+  lane->order->insert({lane->place, lane});
+  lane->parked_at = limit;
+  ++limit->parked_lanes;
+}
+
+void ReadyLanes::Unpark(Lane* lane) {
+  TakeOut(lane);
+  // What a limit held up has saved nothing.
+  lane->queue->shares.Activate(lane->tenant);
+  lane->order = &lane->group->ready;
+  lane->place = LanePlaceOf(*lane);
+  lane->order->insert({lane->place, lane});
+}
+
+void ReadyLanes::Wake(LimitInstance* limit) {
+  const auto parked = parked_.find(limit);
+  if (parked == parked_.end()) return;
+  std::vector<Lane*> first;
+  for (const auto& [group, order] : parked->second)
+    first.push_back(order.begin()->second);
+  for (Lane* lane : first) Unpark(lane);
+}
+
+void ReadyLanes::WakeFreed(absl::Time now) {
+  if (limits_->revision() != limits_revision_) {
+    // Other limits may count them now.
+    limits_revision_ = limits_->revision();
+    std::vector<Lane*> lanes;
+    for (const auto& [limit, groups] : parked_) {
+      for (const auto& [group, order] : groups) {
+        for (const auto& [place, lane] : order) lanes.push_back(lane);
+      }
+    }
+    for (Lane* lane : lanes) Unpark(lane);
+  }
+  for (LimitInstance* limit : limits_->TakeFreed(now)) Wake(limit);
 }
 
 void ReadyLanes::ListSuspects(Lane* lane) {
@@ -509,6 +580,8 @@ void ReadyLanes::Forget(const Queue* queue) {
                  refills_.end());
   for (const auto& [rank, lane] : queue->lanes) {
     if (lane->lane_class != nullptr) --class_lanes_;
+    if (lane->order != nullptr) Unlist(lane.get());
+    limits_->Drop(&lane->limits);
   }
 }
 

@@ -8,10 +8,12 @@
 #include <memory>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "broker/engine/lane_order.h"
+#include "broker/engine/limit_table.h"
 #include "broker/engine/live_task.h"
 #include "broker/engine/queue_table.h"
 #include "broker/engine/task_table.h"
@@ -48,6 +50,10 @@ struct Lane {
   Queue* queue = nullptr;
   std::shared_ptr<const Placement> lane_class;  // null: none
   LaneGroup* group = nullptr;
+  LimitShare limits;                   // that count its tasks
+  uint64_t limits_revision = 0;        // of the rules by which they were found
+  LimitInstance* parked_at = nullptr;  // `order` is of the lanes that wait for
+                                       // it; null: of the open ones
   Tenant* tenant = nullptr;
   LaneOrder* order = nullptr;  // where it is listed; null: nothing waits
   LanePlace place;             // in `order`
@@ -83,8 +89,9 @@ struct ReadyLimits {
 class ReadyLanes {
  public:
   // Borrows all; they outlive it.
-  ReadyLanes(const ReadyLimits& limits, const StoreReader* reader,
-             TaskTable* tasks, QueueTable* queues, Tickets* tickets);
+  ReadyLanes(const ReadyLimits& bounds, const StoreReader* reader,
+             TaskTable* tasks, QueueTable* queues, Tickets* tickets,
+             LimitTable* limits);
 
   absl::Status Recover();
 
@@ -112,6 +119,16 @@ class ReadyLanes {
 
   // The settings that order the lanes of the queue have changed.
   void Reorder(Queue* queue);
+  // What counts the lane's tasks.
+  const LimitShare& LimitsOf(Lane* lane);
+  // The lane, which is open, is not to be looked at before the limit lets one
+  // through.
+  void Park(Lane* lane, LimitInstance* limit);
+  // The limit lets one through: of the lanes that wait for it, the first of
+  // each group is open again.
+  void Wake(LimitInstance* limit);
+  // What became free since the last call.
+  void WakeFreed(absl::Time now);
   // The task, which was just taken, is charged to its tenant.
   void Charge(LiveTask* task);
   // The task's lease ends, after `run`.
@@ -155,6 +172,9 @@ class ReadyLanes {
   // The head of the lane changed, or what orders it.
   void List(Lane* lane);
   void Unlist(Lane* lane);
+  // Takes the lane out of the order that it is in.
+  void TakeOut(Lane* lane);
+  void Unpark(Lane* lane);
   void ListSuspects(Lane* lane);
   LanePlace LanePlaceOf(const Lane& lane) const;
   void WantRefill(Lane* lane);
@@ -162,11 +182,17 @@ class ReadyLanes {
   void MarkDirty(Lane* lane);
   void WriteChunks(Lane* lane, StoreBatch* batch);
 
-  const ReadyLimits limits_;
+  // Lanes that wait for one limit.
+  using ParkedLanes = std::map<LaneGroup*, LaneOrder>;
+
+  const ReadyLimits bounds_;
   const StoreReader* const reader_;
   TaskTable* const tasks_;
   QueueTable* const queues_;
   Tickets* const tickets_;
+  LimitTable* const limits_;
+  absl::flat_hash_map<LimitInstance*, ParkedLanes> parked_;
+  uint64_t limits_revision_ = 0;  // of the rules by which lanes were parked
   size_t window_bytes_ = 0;
   size_t suspect_bytes_ = 0;
   size_t ready_lanes_ = 0;

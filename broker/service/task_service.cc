@@ -7,6 +7,7 @@
 
 #include "broker/service/cancel_tasks_call.h"
 #include "broker/service/engine_call.h"
+#include "broker/service/explain_call.h"
 #include "broker/service/follow_task_call.h"
 #include "broker/service/forget_task_call.h"
 #include "broker/service/list_tasks_call.h"
@@ -302,6 +303,14 @@ grpc::ServerUnaryReactor* TaskServiceImpl::CountTasks(
         }
         return reply.status;
       });
+}
+
+grpc::ServerUnaryReactor* TaskServiceImpl::ExplainTask(
+    grpc::CallbackServerContext* rpc, const v1::ExplainTaskRequest* request,
+    v1::ExplainTaskResponse* response) {
+  absl::StatusOr<TaskReadRequest> read = ReadRequestOf(*rpc, *request);
+  if (!read.ok()) return FinishNow(rpc, read.status());
+  return ExplainTaskCall::Start(&context_, *std::move(read), response);
 }
 
 grpc::ServerWriteReactor<v1::FollowTaskResponse>* TaskServiceImpl::FollowTask(

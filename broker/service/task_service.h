@@ -13,7 +13,8 @@ using TaskControlMethods = v1::TaskService::WithCallbackMethod_CancelTasks<
     v1::TaskService::WithCallbackMethod_UpdateTask<
         v1::TaskService::WithCallbackMethod_ForgetTask<
             v1::TaskService::WithCallbackMethod_CountTasks<
-                v1::TaskService::Service>>>>;
+                v1::TaskService::WithCallbackMethod_ExplainTask<
+                    v1::TaskService::Service>>>>>;
 
 // StreamTasks reads bytes: see common/rpc/message_bytes.h.
 using TaskServiceBase = v1::TaskService::WithCallbackMethod_SubmitTask<
@@ -71,6 +72,9 @@ class TaskServiceImpl final : public TaskServiceBase {
   grpc::ServerUnaryReactor* CountTasks(
       grpc::CallbackServerContext* rpc, const v1::CountTasksRequest* request,
       v1::CountTasksResponse* response) override;
+  grpc::ServerUnaryReactor* ExplainTask(
+      grpc::CallbackServerContext* rpc, const v1::ExplainTaskRequest* request,
+      v1::ExplainTaskResponse* response) override;
 
  private:
   const ServiceContext context_;

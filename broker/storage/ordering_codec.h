@@ -14,8 +14,8 @@ namespace apium::broker {
 // A line of tasks with the same ordering key. Its members have rows of their
 // own.
 struct StoredOrderingLine {
-  std::string head;       // id of the task that may run; empty: none may
-  uint64_t waiting = 0;   // members behind it
+  std::string head;           // id of the task that may run; empty: none may
+  uint64_t waiting = 0;       // members behind it
   uint64_t first_ticket = 0;  // no member's ticket is below
   bool blocked = false;       // `failed` ended so, and nobody goes on
   std::string failed;         // with `blocked` or `fail_limit`: a task's id

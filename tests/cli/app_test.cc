@@ -340,8 +340,10 @@ TEST_F(AppTest, QueuesAreManaged) {
               HasSubstr("State:        closed\n"));
   EXPECT_EQ(Run({"queue", "update", "mail"}).exit_code, kExitUsage);
   EXPECT_EQ(Run({"queue", "list"}).out,
-            "NAME  STATE   READY  SCHEDULED  LEASED  DEAD  WORKERS  OLDEST\n"
-            "mail  closed      0          0       0     0        0       -\n");
+            "NAME  STATE   READY  SCHEDULED  BLOCKED  LEASED  DEAD  WORKERS  "
+            "OLDEST\n"
+            "mail  closed      0          0        0       0     0        0  "
+            "     -\n");
   EXPECT_EQ(Run({"queue", "list", "-q"}).out, "mail\n");
   EXPECT_EQ(Run({"queue", "delete", "mail", "--yes"}).exit_code, kExitOk);
   EXPECT_EQ(Run({"queue", "get", "mail"}).exit_code, kExitNotFound);

@@ -69,14 +69,17 @@ TEST_F(BashCompletionTest, TheScriptParses) {
 }
 
 TEST_F(BashCompletionTest, CommandsAreOffered) {
-  EXPECT_THAT(Complete("\"\""),
-              ElementsAre("task", "queue", "dead-letter", "type", "batch",
-                          "worker", "server", "completion", "version"));
+  EXPECT_THAT(Complete("\"\""), ElementsAre("task", "queue", "dead-letter",
+                                            "limit", "type", "batch", "worker",
+                                            "server", "completion", "version"));
   EXPECT_THAT(
       Complete("task \"\""),
       ElementsAre("submit", "submit-many", "get", "wait", "list", "cancel",
-                  "watch", "follow", "update", "run-now", "forget", "count"));
+                  "watch", "follow", "update", "run-now", "forget", "count",
+                  "explain"));
   EXPECT_THAT(Complete("queue pu"), ElementsAre("purge"));
+  EXPECT_THAT(Complete("queue \"\""),
+              IsSupersetOf({"peek", "explain", "release"}));
 }
 
 TEST_F(BashCompletionTest, OptionsAndTheirValuesDoNotCountAsCommands) {
@@ -100,6 +103,10 @@ TEST_F(BashCompletionTest, ChoicesAreOfferedForTheirOption) {
   EXPECT_THAT(Complete("task list --output j"), ElementsAre("json"));
   EXPECT_THAT(Complete("completion z"), ElementsAre("zsh"));
   EXPECT_THAT(Complete("server check b"), ElementsAre("broker"));
+  EXPECT_THAT(Complete("task submit t --ordering-failure \"\""),
+              ElementsAre("block", "fail-rest", "skip"));
+  EXPECT_THAT(Complete("queue update mail --overflow d"),
+              ElementsAre("dead-letter-oldest"));
 }
 
 TEST_F(BashCompletionTest, FilesAreOfferedWhereAFileIsMeant) {

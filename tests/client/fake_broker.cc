@@ -12,6 +12,7 @@
 #include "common/error_reason.h"
 #include "common/rpc/grpc_status.h"
 #include "common/strings.h"
+#include "tests/client/fake_broker_queues.h"
 
 namespace apium {
 namespace {
@@ -168,6 +169,8 @@ class FakeBroker::Tasks final
       if (spec.task_id().empty())
         spec.set_task_id(StrCat("minted-", request->request_id()));
       response->set_task_id(spec.task_id());
+      for (const std::string& id : broker_->copies_)
+        response->add_copy_task_ids(id);
       if (!broker_->attach_to_.empty()) {
         response->set_task_id(broker_->attach_to_);
         response->set_attached(true);
@@ -192,6 +195,8 @@ class FakeBroker::Tasks final
         result->set_attached(true);
       } else if (status.ok()) {
         result->set_task_id(spec.task_id());
+        for (const std::string& id : broker_->copies_)
+          result->add_copy_task_ids(id);
       } else {
         result->mutable_error()->set_code(static_cast<int>(status.code()));
         result->mutable_error()->set_message(std::string(status.message()));
@@ -348,105 +353,22 @@ class FakeBroker::Tasks final
     return grpc::Status::OK;
   }
 
- private:
-  FakeBroker* const broker_;
-};
-
-class FakeBroker::Queues final : public v1::QueueService::Service {
- public:
-  explicit Queues(FakeBroker* broker) : broker_(broker) {}
-
-  grpc::Status CreateQueue(grpc::ServerContext*,
-                           const v1::CreateQueueRequest* request,
-                           v1::CreateQueueResponse* response) override {
-    if (absl::Status status = broker_->Enter("CreateQueue"); !status.ok())
+  grpc::Status ExplainTask(grpc::ServerContext*,
+                           const v1::ExplainTaskRequest* request,
+                           v1::ExplainTaskResponse* response) override {
+    if (absl::Status status = broker_->Enter("ExplainTask"); !status.ok())
       return ToGrpcStatus(status);
     absl::MutexLock lock(&broker_->mu_);
-    auto [queue, is_new] =
-        broker_->queues_.emplace(request->queue().name(), request->queue());
-    if (!is_new) {
-      return ToGrpcStatus(
-          WithReason(absl::AlreadyExistsError(
-                         StrCat("queue ", request->queue().name(), " exists")),
-                     reason::kQueueExists));
-    }
-    *response->mutable_queue() = queue->second;
+    auto task = broker_->tasks_.find(request->task_id());
+    if (task == broker_->tasks_.end())
+      return ToGrpcStatus(TaskNotFound(request->task_id()));
+    response->set_state(task->second.state());
+    for (const v1::WaitReason& reason : broker_->reasons_[request->task_id()])
+      *response->add_reasons() = reason;
     return grpc::Status::OK;
-  }
-  grpc::Status GetQueue(grpc::ServerContext*,
-                        const v1::GetQueueRequest* request,
-                        v1::GetQueueResponse* response) override {
-    return With(request->name(),
-                [&](v1::Queue& queue) { *response->mutable_queue() = queue; });
-  }
-  grpc::Status ListQueues(grpc::ServerContext*, const v1::ListQueuesRequest*,
-                          v1::ListQueuesResponse* response) override {
-    absl::MutexLock lock(&broker_->mu_);
-    for (const auto& [name, queue] : broker_->queues_)
-      *response->add_queues() = queue;
-    return grpc::Status::OK;
-  }
-  grpc::Status UpdateQueue(grpc::ServerContext*,
-                           const v1::UpdateQueueRequest* request,
-                           v1::UpdateQueueResponse* response) override {
-    return With(request->queue().name(), [&](v1::Queue& queue) {
-      for (const std::string& path : request->update_mask().paths()) {
-        if (path == "description")
-          queue.set_description(request->queue().description());
-        if (path == "paused") queue.set_paused(request->queue().paused());
-        if (path == "submit_paused")
-          queue.set_submit_paused(request->queue().submit_paused());
-      }
-      *response->mutable_queue() = queue;
-    });
-  }
-  grpc::Status DeleteQueue(grpc::ServerContext*,
-                           const v1::DeleteQueueRequest* request,
-                           v1::DeleteQueueResponse*) override {
-    grpc::Status status = With(request->name(), [](v1::Queue&) {});
-    absl::MutexLock lock(&broker_->mu_);
-    broker_->queues_.erase(request->name());
-    return status;
-  }
-  grpc::Status PauseQueue(grpc::ServerContext*,
-                          const v1::PauseQueueRequest* request,
-                          v1::PauseQueueResponse* response) override {
-    return With(request->name(), [&](v1::Queue& queue) {
-      queue.set_paused(true);
-      *response->mutable_queue() = queue;
-    });
-  }
-  grpc::Status ResumeQueue(grpc::ServerContext*,
-                           const v1::ResumeQueueRequest* request,
-                           v1::ResumeQueueResponse* response) override {
-    return With(request->name(), [&](v1::Queue& queue) {
-      queue.set_paused(false);
-      *response->mutable_queue() = queue;
-    });
-  }
-  grpc::Status PurgeQueue(grpc::ServerContext*,
-                          const v1::PurgeQueueRequest* request,
-                          v1::PurgeQueueResponse* response) override {
-    return With(request->name(), [&](v1::Queue& queue) {
-      response->set_purged(queue.counts().ready());
-      queue.mutable_counts()->set_ready(0);
-    });
   }
 
  private:
-  template <typename Change>
-  grpc::Status With(const std::string& name, const Change& change) {
-    absl::MutexLock lock(&broker_->mu_);
-    auto queue = broker_->queues_.find(name);
-    if (queue == broker_->queues_.end()) {
-      return ToGrpcStatus(WithReason(
-          absl::NotFoundError(StrCat("queue ", name, " was not found")),
-          reason::kQueueNotFound));
-    }
-    change(queue->second);
-    return grpc::Status::OK;
-  }
-
   FakeBroker* const broker_;
 };
 
@@ -708,6 +630,22 @@ void FakeBroker::AwaitStreamed(size_t count) const {
 void FakeBroker::AddWorker(v1::Worker worker) {
   absl::MutexLock lock(&mu_);
   workers_.push_back(std::move(worker));
+}
+
+void FakeBroker::AddReason(const std::string& name, v1::WaitReason reason) {
+  absl::MutexLock lock(&mu_);
+  reasons_[name].push_back(std::move(reason));
+}
+
+void FakeBroker::AnswerWithCopies(std::vector<std::string> ids) {
+  absl::MutexLock lock(&mu_);
+  copies_ = std::move(ids);
+}
+
+void FakeBroker::BlockOrderingKey(const std::string& queue,
+                                  const std::string& key) {
+  absl::MutexLock lock(&mu_);
+  blocked_keys_.insert({queue, key});
 }
 
 void FakeBroker::AddQueue(v1::Queue queue) {

@@ -93,6 +93,13 @@ class FakeBroker {
   // What FollowTask sends of the task.
   void AddChunk(const std::string& task_id, const std::string& data);
 
+  // What holds up a task, or the tasks of a queue, by its id or name.
+  void AddReason(const std::string& name, v1::WaitReason reason);
+  // Submits are answered with these ids of copies, too.
+  void AnswerWithCopies(std::vector<std::string> ids);
+  // So that it can be released, once.
+  void BlockOrderingKey(const std::string& queue, const std::string& key);
+
   // Workers and queues that the admin calls show.
   void AddWorker(v1::Worker worker);
   void AddQueue(v1::Queue queue);
@@ -145,6 +152,12 @@ class FakeBroker {
   std::map<std::string, std::vector<v1::TaskChunk>> chunks_
       ABSL_GUARDED_BY(mu_);
   std::map<std::string, v1::Queue> queues_ ABSL_GUARDED_BY(mu_);
+  int etags_ ABSL_GUARDED_BY(mu_) = 0;
+  std::map<std::string, std::vector<v1::WaitReason>> reasons_
+      ABSL_GUARDED_BY(mu_);
+  std::vector<std::string> copies_ ABSL_GUARDED_BY(mu_);
+  std::set<std::pair<std::string, std::string>> blocked_keys_
+      ABSL_GUARDED_BY(mu_);
   std::vector<v1::Worker> workers_ ABSL_GUARDED_BY(mu_);
   std::vector<std::string> drained_ ABSL_GUARDED_BY(mu_);
   std::vector<v1::TaskOutcome> results_ ABSL_GUARDED_BY(mu_);

@@ -8,6 +8,8 @@
 #include "client/queue_client.h"
 #include "client/result_client.h"
 #include "client/server_client.h"
+#include "client/task_client.h"
+#include "client/task_control.h"
 #include "client/worker_admin.h"
 #include "tests/client/fake_broker.h"
 #include "tests/support/status_matchers.h"
@@ -54,6 +56,87 @@ TEST_F(OperatorClientsTest, CreatingAQueueIsNotRepeated) {
   EXPECT_THAT(queues.Create(Named("mail")),
               StatusIs(absl::StatusCode::kUnavailable));
   EXPECT_EQ(broker_.calls("CreateQueue"), 1);
+}
+
+TEST_F(OperatorClientsTest, APauseSaysByWhomAndWhy) {
+  QueueClient queues(connection_);
+  broker_.AddQueue(Named("mail"));
+  const auto paused = queues.Pause(
+      "mail", {.paused_by = "ops@example.org", .reason = "SMTP is down"});
+  ASSERT_THAT(paused, IsOk());
+  EXPECT_EQ(paused->paused_by(), "ops@example.org");
+  EXPECT_EQ(paused->pause_reason(), "SMTP is down");
+}
+
+TEST_F(OperatorClientsTest, AnUpdateIsMadeOnlyIfTheEtagIsStillTheQueues) {
+  QueueClient queues(connection_);
+  broker_.AddQueue(Named("mail"));
+  v1::Queue change = Named("mail");
+  change.set_weight(3);
+  (*change.mutable_fairness_weights())["acme"] = 2;
+  change.set_max_length(10);  // not in the mask
+  const auto changed = queues.Update(change, {"weight", "fairness_weights"});
+  ASSERT_THAT(changed, IsOk());
+  EXPECT_EQ(changed->weight(), 3u);
+  EXPECT_EQ(changed->fairness_weights().at("acme"), 2);
+  EXPECT_EQ(changed->max_length(), 0u);
+  change.set_etag("another");
+  EXPECT_THAT(queues.Update(change, {"weight"}), HasReason("ETAG_MISMATCH"));
+}
+
+TEST_F(OperatorClientsTest, TheHeadOfAQueueIsPeekedAt) {
+  QueueClient queues(connection_);
+  TaskClient tasks(connection_);
+  broker_.AddQueue(Named("mail"));
+  for (const char* id : {"a", "b", "c"}) {
+    ASSERT_THAT(tasks.Submit({.type = "t", .task_id = id, .queue = "mail"}),
+                IsOk());
+  }
+  ASSERT_THAT(tasks.Submit({.type = "t", .task_id = "aa", .queue = "other"}),
+              IsOk());
+  const auto head = queues.Peek("mail", 2);
+  ASSERT_THAT(head, IsOk());
+  ASSERT_EQ(head->tasks_size(), 2);
+  EXPECT_EQ(head->tasks(0).spec().task_id(), "a");
+  EXPECT_EQ(head->tasks(1).spec().task_id(), "b");
+  EXPECT_THAT(queues.Peek("nowhere"), HasReason("QUEUE_NOT_FOUND"));
+}
+
+TEST_F(OperatorClientsTest, TasksAndQueuesAreExplained) {
+  QueueClient queues(connection_);
+  TaskClient tasks(connection_);
+  TaskControl control(connection_);
+  broker_.AddQueue(Named("mail"));
+  ASSERT_THAT(tasks.Submit({.type = "t", .task_id = "a"}), IsOk());
+  v1::WaitReason reason;
+  reason.set_kind(v1::WAIT_REASON_KIND_RATE_LIMIT);
+  reason.set_limit("smtp");
+  broker_.AddReason("a", reason);
+  reason.set_tasks(7);
+  broker_.AddReason("mail", reason);
+  const auto task = control.Explain("a");
+  ASSERT_THAT(task, IsOk());
+  EXPECT_EQ(task->state(), v1::TASK_STATE_QUEUED);
+  ASSERT_EQ(task->reasons_size(), 1);
+  EXPECT_EQ(task->reasons(0).limit(), "smtp");
+  const auto queue = queues.Explain("mail");
+  ASSERT_THAT(queue, IsOk());
+  ASSERT_EQ(queue->reasons_size(), 1);
+  EXPECT_EQ(queue->reasons(0).tasks(), 7u);
+  EXPECT_THAT(control.Explain("b"), HasReason("TASK_NOT_FOUND"));
+  EXPECT_THAT(queues.Explain("nowhere"), HasReason("QUEUE_NOT_FOUND"));
+}
+
+TEST_F(OperatorClientsTest, ReleasingAnOrderingKeyIsNotRepeated) {
+  QueueClient queues(connection_);
+  broker_.BlockOrderingKey("mail", "order-7");
+  broker_.FailNext("ReleaseOrderingKey", 1, absl::UnavailableError("starting"));
+  EXPECT_THAT(queues.ReleaseOrderingKey("mail", "order-7"),
+              StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_THAT(queues.ReleaseOrderingKey("mail", "order-7"), IsOk());
+  EXPECT_THAT(queues.ReleaseOrderingKey("mail", "order-7"),
+              HasReason("ORDERING_KEY_NOT_BLOCKED"));
+  EXPECT_EQ(broker_.calls("ReleaseOrderingKey"), 3);
 }
 
 TEST_F(OperatorClientsTest, WorkersAreListedAndDrained) {

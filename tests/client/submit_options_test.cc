@@ -68,6 +68,28 @@ TEST(SubmitOptionsTest, AUniqueKeyArrives) {
       R"(window { seconds: 3 } on_conflict: UNIQUE_CONFLICT_ATTACH } )");
 }
 
+TEST(SubmitOptionsTest, ThePlacementArrives) {
+  EXPECT_EQ(
+      Text(ToTaskSpec({.type = "t",
+                       .exchange = "orders",
+                       .routing_key = "eu.books",
+                       .placement = {.fairness_key = "acme",
+                                     .fairness_weight = 2.5,
+                                     .ordering_key = "order-7",
+                                     .ordering_failure_policy =
+                                         v1::ORDERING_FAILURE_POLICY_BLOCK,
+                                     .required_labels = {{"gpu", "true"}},
+                                     .preferred_labels = {{"zone", "eu"}},
+                                     .sticky_key = "model-3",
+                                     .limit_keys = {{"customer", "42"}}}})),
+      R"(type: "t" payload { } fairness_key: "acme" ordering_key: "order-7" )"
+      R"(required_labels { key: "gpu" value: "true" } fairness_weight: 2.5 )"
+      R"(ordering_failure_policy: ORDERING_FAILURE_POLICY_BLOCK )"
+      R"(preferred_labels { key: "zone" value: "eu" } sticky_key: "model-3" )"
+      R"(limit_keys { key: "customer" value: "42" } exchange: "orders" )"
+      R"(routing_key: "eu.books" )");
+}
+
 TEST(SubmitOptionsTest, TimesArrive) {
   const v1::TaskSpec spec =
       ToTaskSpec({.type = "t",

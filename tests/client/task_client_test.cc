@@ -19,6 +19,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 class TaskClientTest : public ::testing::Test {
  protected:
@@ -101,6 +102,26 @@ TEST_F(TaskClientTest, AnAttachedHandleIsThatOfTheHolder) {
   ASSERT_THAT(many[0], IsOk());
   EXPECT_EQ(many[0]->id(), "holder");
   EXPECT_TRUE(many[0]->attached());
+}
+
+TEST_F(TaskClientTest, AHandleKnowsTheCopiesThatRoutingMade) {
+  broker_.AnswerWithCopies({"mine.2", "mine.3"});
+  const auto task =
+      client_->Submit({.type = "t", .task_id = "mine", .exchange = "all"});
+  ASSERT_THAT(task, IsOk());
+  EXPECT_EQ(task->id(), "mine");
+  EXPECT_THAT(task->copy_ids(), ElementsAre("mine.2", "mine.3"));
+  std::vector<v1::TaskSpec> specs(1);
+  specs[0].set_type("t");
+  const auto many = client_->SubmitMany(specs);
+  ASSERT_EQ(many.size(), 1u);
+  ASSERT_THAT(many[0], IsOk());
+  EXPECT_THAT(many[0]->copy_ids(), ElementsAre("mine.2", "mine.3"));
+  const auto atomic = client_->SubmitAtomic(specs);
+  ASSERT_THAT(atomic, IsOk());
+  EXPECT_THAT(atomic->at(0).copy_ids(), ElementsAre("mine.2", "mine.3"));
+  broker_.AnswerWithCopies({});
+  EXPECT_THAT(client_->Submit({.type = "t"})->copy_ids(), IsEmpty());
 }
 
 TEST_F(TaskClientTest, SubmitIsRepeatedWhileTheBrokerIsUnavailable) {

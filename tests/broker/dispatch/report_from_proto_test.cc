@@ -16,6 +16,7 @@ namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
 
 constexpr uint32_t kMaxCredit = 1000;
 
@@ -142,16 +143,45 @@ INSTANTIATE_TEST_SUITE_P(
                  [](auto* h) {
                    (*h->mutable_labels())["a"] = std::string(257, 'v');
                  },
-                 "hello.labels"}),
+                 "hello.labels"},
+        BadHello{
+            "LabelOfTheBroker",
+            [](auto* h) { (*h->mutable_labels())["apium.worker_id"] = "w"; },
+            "hello.labels"},
+        BadHello{"HeavyQueue",
+                 [](auto* h) {
+                   h->add_queues()->set_queue("a");
+                   h->mutable_queues(0)->set_weight(1001);
+                 },
+                 "hello.queues.weight"}),
     [](const auto& info) { return info.param.name; });
 
-TEST(OpenSessionFromProtoTest, RefusesQueueWeightsAsNotCarriedOut) {
+v1::Hello HelloWithQueues(
+    const std::vector<std::pair<std::string, uint32_t>>& queues) {
   v1::Hello hello = MinimalHello();
-  hello.add_queues()->set_queue("a");
-  hello.mutable_queues(0)->set_weight(2);
+  for (const auto& [queue, weight] : queues) {
+    v1::QueueSubscription* subscription = hello.add_queues();
+    subscription->set_queue(queue);
+    subscription->set_weight(weight);
+  }
+  return hello;
+}
+
+TEST(OpenSessionFromProtoTest, WeightsGoWithTheirQueues) {
+  v1::Hello hello =
+      HelloWithQueues({{"c", 1000}, {"b", 2}, {"a", 0}, {"b", 3}});
   OpenSessionCommand command;
-  EXPECT_THAT(OpenSessionFromProto(kMaxCredit, &hello, &command),
-              StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("weight")));
+  APIUM_ASSERT_OK(OpenSessionFromProto(kMaxCredit, &hello, &command));
+  EXPECT_THAT(command.queues, ElementsAre("a", "b", "c"));
+  EXPECT_THAT(command.queue_weights, ElementsAre(1, 3, 1000));
+}
+
+TEST(OpenSessionFromProtoTest, QueuesOfOneWeightHaveNone) {
+  v1::Hello hello = HelloWithQueues({{"b", 1}, {"a", 0}});
+  OpenSessionCommand command;
+  APIUM_ASSERT_OK(OpenSessionFromProto(kMaxCredit, &hello, &command));
+  EXPECT_THAT(command.queues, ElementsAre("a", "b"));
+  EXPECT_THAT(command.queue_weights, IsEmpty());
 }
 
 TEST(ReportFromProtoTest, TakesEveryKindOfReportOver) {
