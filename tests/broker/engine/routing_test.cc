@@ -3,18 +3,28 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "absl/time/time.h"
 #include "tests/support/batch_calls.h"
 #include "tests/support/engine_harness.h"
 
 namespace apium::broker {
 namespace {
+
+// Takes the one answer of a command.
+template <typename Body>
+struct AnswerSink : ReplySink {
+  void Take(uint64_t, Reply&& reply) override {
+    body = std::get<Body>(std::move(reply.body));
+  }
+  Body body;
+};
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -30,6 +40,13 @@ class RoutingTest : public ::testing::Test {
   std::string Ask(CommandType command) {
     command.namespace_name = "default";
     return h_.Answers(h_.Send(std::move(command)));
+  }
+  template <typename Body, typename CommandType>
+  Body AskFor(CommandType command) {
+    const auto sink = std::make_shared<AnswerSink<Body>>();
+    command.reply = {.sink = sink};
+    h_.Post(std::move(command));
+    return std::move(sink->body);
   }
   std::string Make(const std::string& name, ExchangeType type,
                    const std::string& alternate = "") {
@@ -54,12 +71,13 @@ class RoutingTest : public ::testing::Test {
     return Ask(SetRouteRulesCommand{.rules = std::move(rules), .etag = etag});
   }
   // Where a submit to the exchange would go.
-  std::string To(const std::string& exchange, const std::string& key = "",
-                 std::vector<std::pair<std::string, std::string>> headers = {}) {
-    return Ask(ResolveRouteCommand{
-        .type = "job",
-        .route = {.exchange = exchange, .routing_key = key},
-        .headers = std::move(headers)});
+  std::string To(
+      const std::string& exchange, const std::string& key = "",
+      std::vector<std::pair<std::string, std::string>> headers = {}) {
+    return Ask(
+        ResolveRouteCommand{.type = "job",
+                            .route = {.exchange = exchange, .routing_key = key},
+                            .headers = std::move(headers)});
   }
   std::string Submit(const std::string& id, SubmitOptions options) {
     return h_.Submit(id, options);
@@ -170,12 +188,11 @@ TEST_F(RoutingTest, BindingsAreListedInPages) {
       list.namespace_name = "default";
       list.page_size = page_size;
       list.page_token = token;
-      const BindingPageReply page =
-          h_.Reply<BindingPageReply>(h_.Send(std::move(list)));
+      const auto page = AskFor<BindingPageReply>(std::move(list));
       for (const Binding& binding : page.bindings) {
-        listed.push_back(absl::StrCat(
-            binding.exchange, "->", binding.queue,
-            binding.routing_key.empty() ? "" : " ", binding.routing_key));
+        listed.push_back(absl::StrCat(binding.exchange, "->", binding.queue,
+                                      binding.routing_key.empty() ? "" : " ",
+                                      binding.routing_key));
       }
       EXPECT_LE(page.bindings.size(), page_size);
       token = page.next_page_token;
@@ -195,8 +212,9 @@ TEST_F(RoutingTest, BindingsSayWhatTheirExchangeCompares) {
   Make("fanout", ExchangeType::kFanout);
   Make("headers", ExchangeType::kHeaders);
   const std::string wrong = "INVALID_ARGUMENT/INVALID_FIELD";
-  EXPECT_EQ(Bind({.exchange = "direct", .queue = "mail", .headers = {{"a", ""}}}),
-            wrong);
+  EXPECT_EQ(
+      Bind({.exchange = "direct", .queue = "mail", .headers = {{"a", ""}}}),
+      wrong);
   EXPECT_EQ(Bind({.exchange = "direct", .queue = "mail", .match_any = true}),
             wrong);
   EXPECT_EQ(Bind({.exchange = "fanout", .queue = "mail", .routing_key = "k"}),
@@ -294,8 +312,8 @@ TEST_F(RoutingTest, HeadersCompareAllOrAny) {
 TEST_F(RoutingTest, ExchangesAreFollowedAndCirclesOnce) {
   for (const char* name : {"a", "b", "c"}) Make(name, ExchangeType::kDirect);
   const auto bind = [&](const std::string& from, const std::string& to) {
-    return Bind({.exchange = from, .destination_exchange = to,
-                 .routing_key = "k"});
+    return Bind(
+        {.exchange = from, .destination_exchange = to, .routing_key = "k"});
   };
   bind("a", "b");
   bind("b", "c");
@@ -401,8 +419,7 @@ TEST_F(RoutingTest, AllCopiesAreAcceptedOrNone) {
   EXPECT_EQ(Submit("a", {.exchange = "e"}),
             "FAILED_PRECONDITION/QUEUE_PAUSED_FOR_SUBMIT");
   EXPECT_EQ(h_.State("a"), "UNKNOWN");
-  h_.UpdateQueue(
-      {.queue = "mail", .submit_paused = false, .max_length = 1});
+  h_.UpdateQueue({.queue = "mail", .submit_paused = false, .max_length = 1});
   EXPECT_EQ(Submit("a", {.exchange = "e"}), "OK");
   EXPECT_EQ(Submit("b", {.exchange = "e"}), "RESOURCE_EXHAUSTED/QUEUE_FULL");
   EXPECT_EQ(h_.State("b"), "UNKNOWN");
@@ -424,12 +441,11 @@ TEST_F(RoutingTest, WhatCannotHaveCopiesIsRefused) {
   EXPECT_EQ(Submit(std::string(127, 'x'), {.exchange = "e"}),
             "INVALID_ARGUMENT/INVALID_FIELD");
   EXPECT_EQ(Submit(std::string(126, 'x'), {.exchange = "e"}), "OK");
-  EXPECT_EQ(Submit("large", {.data = std::string(65 << 20, 'x'),
-                             .exchange = "e"}),
-            "FAILED_PRECONDITION/TOO_MANY_COPIES");
+  EXPECT_EQ(
+      Submit("large", {.data = std::string(65 << 20, 'x'), .exchange = "e"}),
+      "FAILED_PRECONDITION/TOO_MANY_COPIES");
   Unbind({.exchange = "e", .queue = "audit"});
-  EXPECT_EQ(Submit("a", {.unique = Unique{.key = "k"}, .exchange = "e"}),
-            "OK");
+  EXPECT_EQ(Submit("a", {.unique = Unique{.key = "k"}, .exchange = "e"}), "OK");
   EXPECT_EQ(Submit("b", {.unique = Unique{.key = "k"}, .exchange = "e"}),
             "ALREADY_EXISTS/UNIQUE_KEY_HELD");
 }
@@ -491,28 +507,29 @@ TEST_F(RoutingTest, EveryCopyIsAMemberOfTheBatch) {
     Bind({.exchange = "e", .queue = queue});
   batches.Create("b");
   EXPECT_EQ(Submit("a", {.batch_id = "b", .exchange = "e"}), "OK");
-  EXPECT_THAT(batches.Get("b"), HasSubstr("members=2 pending=2"));
+  EXPECT_EQ(batches.Get("b"), "OPEN 0+0/2");
 }
 
 TEST_F(RoutingTest, AtomicSubmitsAreRouted) {
   Make("e", ExchangeType::kDirect);
   Bind({.exchange = "e", .queue = "mail", .routing_key = "both"});
   Bind({.exchange = "e", .queue = "audit", .routing_key = "both"});
-  const auto submit_all = [&](std::vector<std::pair<std::string, Route>> tasks) {
-    SubmitAllCommand command;
-    for (auto& [id, route] : tasks) {
-      auto content = std::make_shared<TaskContent>();
-      content->namespace_name = "default";
-      content->task_id = id;
-      content->type = "job";
-      command.tasks.push_back(
-          {.content = std::move(content),
-           .route = route.exchange.empty()
-                        ? nullptr
-                        : std::make_shared<Route>(std::move(route))});
-    }
-    return h_.Reply<SubmitAllReply>(h_.Send(std::move(command)));
-  };
+  const auto submit_all =
+      [&](std::vector<std::pair<std::string, Route>> tasks) {
+        SubmitAllCommand command;
+        for (auto& [id, route] : tasks) {
+          auto content = std::make_shared<TaskContent>();
+          content->namespace_name = "default";
+          content->task_id = id;
+          content->type = "job";
+          command.tasks.push_back(
+              {.content = std::move(content),
+               .route = route.exchange.empty()
+                            ? nullptr
+                            : std::make_shared<Route>(std::move(route))});
+        }
+        return AskFor<SubmitAllReply>(std::move(command));
+      };
   SubmitAllReply reply =
       submit_all({{"a", {"e", "both"}}, {"b", {}}, {"a", {"e", "both"}}});
   EXPECT_TRUE(reply.status.ok()) << reply.status;
@@ -538,9 +555,9 @@ TEST_F(RoutingTest, NothingIsLostWithoutSaying) {
   submit.content = std::make_shared<TaskContent>();
   submit.content->namespace_name = "default";
   submit.content->type = "job";
-  submit.route = std::make_shared<Route>(
-      Route{.exchange = "e", .routing_key = "the.key"});
-  const SubmitReply reply = h_.Reply<SubmitReply>(h_.Send(std::move(submit)));
+  submit.route =
+      std::make_shared<Route>(Route{.exchange = "e", .routing_key = "the.key"});
+  const auto reply = AskFor<SubmitReply>(std::move(submit));
   const std::string message(reply.status.message());
   EXPECT_THAT(message, HasSubstr("exchange e"));
   EXPECT_THAT(message, HasSubstr("\"the.key\""));
@@ -574,9 +591,9 @@ TEST(RoutingOnUseTest, QueuesAreMadeOnUse) {
   };
   ask(CreateExchangeCommand{
       .exchange = {.name = "e", .type = ExchangeType::kFanout}});
-  EXPECT_EQ(ask(CreateBindingCommand{
-                .binding = {.exchange = "e", .queue = "bound"}}),
-            "OK");
+  EXPECT_EQ(
+      ask(CreateBindingCommand{.binding = {.exchange = "e", .queue = "bound"}}),
+      "OK");
   EXPECT_EQ(ask(SetRouteRulesCommand{
                 .rules = {{.type_pattern = "*", .queue = "ruled"}}}),
             "*->ruled etag=1");
