@@ -15,6 +15,7 @@
 #include "broker/outbox/result_forwarder.h"
 #include "broker/service/batch_service.h"
 #include "broker/service/dead_letter_service.h"
+#include "broker/service/limit_service.h"
 #include "broker/service/open_calls.h"
 #include "broker/service/queue_service.h"
 #include "broker/service/result_reader.h"
@@ -46,7 +47,7 @@ namespace apium::broker {
 namespace {
 
 constexpr std::string_view kStoreName = "apium-broker";
-constexpr uint32_t kStoreFormatVersion = 1;
+constexpr uint32_t kStoreFormatVersion = 2;
 
 // After a failure nobody is answered any more.
 constexpr absl::Duration kGraceAfterFailure = absl::Milliseconds(100);
@@ -154,6 +155,7 @@ class BrokerServer::Impl {
   std::unique_ptr<BatchServiceImpl> batch_service_;
   std::unique_ptr<DeadLetterServiceImpl> dead_letter_service_;
   std::unique_ptr<TaskTypeServiceImpl> task_type_service_;
+  std::unique_ptr<LimitServiceImpl> limit_service_;
   std::unique_ptr<WorkerServiceImpl> worker_service_;
   std::unique_ptr<ServerInfoServiceImpl> info_service_;
   std::unique_ptr<RpcServer> rpc_server_;
@@ -263,6 +265,7 @@ absl::Status BrokerServer::Impl::StartServices() {
   batch_service_ = std::make_unique<BatchServiceImpl>(context);
   dead_letter_service_ = std::make_unique<DeadLetterServiceImpl>(context);
   task_type_service_ = std::make_unique<TaskTypeServiceImpl>(context);
+  limit_service_ = std::make_unique<LimitServiceImpl>(context);
   worker_service_ = std::make_unique<WorkerServiceImpl>(context, terms);
   info_service_ = std::make_unique<ServerInfoServiceImpl>(
       context, shard_id_, config_.engine.namespaces);
@@ -270,8 +273,8 @@ absl::Status BrokerServer::Impl::StartServices() {
   rpc.listen_address = config_.listen_address;
   rpc.services = {task_service_.get(),      queue_service_.get(),
                   batch_service_.get(),     dead_letter_service_.get(),
-                  task_type_service_.get(), worker_service_.get(),
-                  info_service_.get()};
+                  task_type_service_.get(), limit_service_.get(),
+                  worker_service_.get(),    info_service_.get()};
   rpc.metrics = grpc_metrics_.get();
   APIUM_ASSIGN_OR_RETURN(rpc_server_, RpcServer::Start(std::move(rpc)));
   keepalive_ = std::make_unique<CallbackQueueKeepalive>();

@@ -8,6 +8,7 @@
 #include "cli/completion.h"
 #include "cli/dead_letter_commands.h"
 #include "cli/exit_code.h"
+#include "cli/limit_commands.h"
 #include "cli/queue_commands.h"
 #include "cli/server_commands.h"
 #include "cli/session.h"
@@ -79,6 +80,7 @@ int RunApium(std::vector<std::string> arguments,
   AddTaskCommands(&app, &session);
   AddQueueCommands(&app, &session);
   AddDeadLetterCommands(&app, &session);
+  AddLimitCommands(&app, &session);
   AddTypeCommands(&app, &session);
   AddBatchCommands(&app, &session);
   AddWorkerCommands(&app, &session);

@@ -8,6 +8,7 @@
 #include "client/batch_client.h"
 #include "client/connection.h"
 #include "client/dead_letter_client.h"
+#include "client/limit_client.h"
 #include "client/queue_client.h"
 #include "client/result_client.h"
 #include "client/task_client.h"
@@ -118,6 +119,14 @@ absl::StatusOr<DeadLetterClient*> Session::dead_letters(
   APIUM_ASSIGN_OR_RETURN(std::shared_ptr<Connection> broker, Broker());
   dead_letters_ = std::make_unique<DeadLetterClient>(std::move(broker), queue);
   return dead_letters_.get();
+}
+
+absl::StatusOr<LimitClient*> Session::limits() {
+  if (limits_ == nullptr) {
+    APIUM_ASSIGN_OR_RETURN(std::shared_ptr<Connection> broker, Broker());
+    limits_ = std::make_unique<LimitClient>(std::move(broker));
+  }
+  return limits_.get();
 }
 
 absl::StatusOr<TaskTypeClient*> Session::task_types() {

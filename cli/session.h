@@ -23,6 +23,7 @@ namespace apium {
 class BatchClient;
 class Connection;
 class DeadLetterClient;
+class LimitClient;
 class QueueClient;
 class ResultClient;
 class TaskClient;
@@ -75,6 +76,7 @@ class Session {
   absl::StatusOr<BatchClient*> batches();
   // Of one queue; empty: the default one.
   absl::StatusOr<DeadLetterClient*> dead_letters(const std::string& queue);
+  absl::StatusOr<LimitClient*> limits();
   absl::StatusOr<TaskTypeClient*> task_types();
   absl::StatusOr<WorkerAdmin*> workers();
   absl::StatusOr<ResultClient*> results();
@@ -102,6 +104,7 @@ class Session {
   std::unique_ptr<QueueClient> queues_;
   std::unique_ptr<BatchClient> batches_;
   std::unique_ptr<DeadLetterClient> dead_letters_;
+  std::unique_ptr<LimitClient> limits_;
   std::unique_ptr<TaskTypeClient> task_types_;
   std::unique_ptr<WorkerAdmin> workers_;
   std::unique_ptr<ResultClient> results_;

@@ -62,6 +62,10 @@ inline constexpr std::string_view kTaskFinished =
     "TASK_FINISHED";  // FAILED_PRECONDITION: terminal state
 inline constexpr std::string_view kQueueNotEmpty =
     "QUEUE_NOT_EMPTY";  // FAILED_PRECONDITION
+inline constexpr std::string_view kQueueFull =
+    "QUEUE_FULL";  // RESOURCE_EXHAUSTED: max_length or max_bytes of a queue
+inline constexpr std::string_view kOrderingKeyNotBlocked =
+    "ORDERING_KEY_NOT_BLOCKED";  // FAILED_PRECONDITION
 inline constexpr std::string_view kBacklogFull =
     "BACKLOG_FULL";  // RESOURCE_EXHAUSTED: a limit on tasks
 inline constexpr std::string_view kBrokerBusy =

@@ -1,6 +1,7 @@
 #include "broker/dispatch/report_from_proto.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <memory>
 #include <string>
@@ -233,7 +234,11 @@ absl::Status OutcomeBodyFromProto(const TaskLimits& limits,
                                DelayFromProto("report.outcomes.returned.delay",
                                               proto->returned().delay()));
       }
-      return absl::OkStatus();
+      if (proto->returned().throttled_limit().empty()) return absl::OkStatus();
+      report->throttled_limit =
+          std::move(*proto->mutable_returned()->mutable_throttled_limit());
+      return ValidateQueueName("report.outcomes.returned.throttled_limit",
+                               report->throttled_limit);
     case v1::ExecutionOutcome::kCrashed:
       report->kind = Kind::kCrashed;
       report->failure =
@@ -293,6 +298,17 @@ absl::Status ChunkFromProto(v1::AppendedChunk* proto, ChunkReport* report) {
   report->number = proto->number();
   return PayloadFromProto("report.chunks.payload", proto->mutable_payload(),
                           &report->payload);
+}
+
+absl::Status ChargeFromProto(v1::LimitCharge* proto, ChargeReport* report) {
+  APIUM_RETURN_IF_ERROR(LeaseFromProto("report.charges.lease",
+                                       proto->mutable_lease(), &report->lease));
+  APIUM_RETURN_IF_ERROR(
+      ValidateQueueName("report.charges.limit", proto->limit()));
+  report->limit = std::move(*proto->mutable_limit());
+  report->points = proto->points();
+  if (std::isfinite(report->points)) return absl::OkStatus();
+  return OutOfRange("report.charges.points", StrCat(report->points), "finite");
 }
 
 size_t OutcomeBytes(const v1::ExecutionOutcome& proto) {
@@ -377,6 +393,10 @@ absl::Status ReportFromProto(const TaskLimits& limits, uint32_t max_credit,
     const size_t bytes = sizeof(ChunkReport) + proto.payload().data().size();
     APIUM_RETURN_IF_ERROR(
         ChunkFromProto(&proto, &pieces.For(bytes).chunks.emplace_back()));
+  }
+  for (v1::LimitCharge& proto : *report->mutable_charges()) {
+    APIUM_RETURN_IF_ERROR(ChargeFromProto(
+        &proto, &pieces.For(sizeof(ChargeReport)).charges.emplace_back()));
   }
   for (v1::ExecutionOutcome& proto : *report->mutable_outcomes()) {
     ExecutionReport& outcome =

@@ -3,11 +3,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "broker/engine/command.h"
@@ -45,6 +47,12 @@ class CancelJob {
   absl::StatusOr<std::vector<Place>> Walk(const StoreReader& reader,
                                           size_t rows_max);
   bool done() const;
+
+  // Workers as keys of tasks, with the worker's id in place of the task's. Set:
+  // the job ends, instead of what matches, tasks that are pinned to others, and
+  // answers nobody.
+  using Workers = absl::flat_hash_set<std::string>;
+  std::shared_ptr<const Workers> present_workers;
 
   // What was done, for the answer.
   uint64_t cancelled = 0;

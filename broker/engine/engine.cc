@@ -54,8 +54,9 @@ Engine::Impl::Impl(const EngineOptions& options, const StoreReader* reader,
       queues_(options.namespaces),
       lanes_({.lane_window_tasks = options.lane_window_tasks,
               .suspect_window_tasks = options.suspect_window_tasks,
-              .window_bytes = options.ready_window_bytes},
-             reader, &tasks_, &queues_, &tickets_),
+              .window_bytes = options.ready_window_bytes,
+              .class_lanes_max = options.max_lanes},
+             reader, &tasks_, &queues_, &tickets_, &limits_),
       timers_(reader, options.timer_window),
       leases_(&tickets_),
       sessions_(options.lease_duration, options.reattach_grace),
@@ -65,7 +66,9 @@ Engine::Impl::Impl(const EngineOptions& options, const StoreReader* reader,
       chunks_(reader),
       details_(reader),
       dead_letters_(reader),
+      limits_(reader, options.limit_key_window),
       unique_keys_(reader),
+      ordering_(reader),
       requests_(reader) {}
 
 absl::Status Engine::Impl::Recover(absl::Time now) {
@@ -73,12 +76,16 @@ absl::Status Engine::Impl::Recover(absl::Time now) {
   APIUM_RETURN_IF_ERROR(queues_.Recover(*reader_));
   APIUM_RETURN_IF_ERROR(outbox_.Recover());
   APIUM_RETURN_IF_ERROR(lanes_.Recover());
+  APIUM_RETURN_IF_ERROR(limits_.Recover(now));
   APIUM_RETURN_IF_ERROR(RecoverLeases(now));
   APIUM_RETURN_IF_ERROR(redrives_.Recover(*reader_));
   APIUM_RETURN_IF_ERROR(breakers_.Recover(
       *reader_,
       [this](const std::string& type) { return queues_.InternType(type); }));
-  APIUM_RETURN_IF_ERROR(RecoverBlocked());
+  APIUM_RETURN_IF_ERROR(ordering_.Recover());
+  APIUM_RETURN_IF_ERROR(exchanges_.Recover(*reader_));
+  // Workers come back within the grace period, or are gone.
+  WantSweep(now + options_.reattach_grace);
   // Reserves a block of its own for each start: marks the store as not new, and
   // gives the next start other random numbers (which make ids) than this one.
   tickets_.Next();
@@ -111,10 +118,11 @@ absl::Status Engine::Impl::RecoverLeases(absl::Time now) {
         session->namespace_name = task->content().namespace_name;
       }
       leases_.Restore(task, session, stored, row.number, row.stored.grant_time);
+      CountLease(task);
       APIUM_RETURN_IF_ERROR(RecoverStream(task));
       APIUM_ASSIGN_OR_RETURN(Lane * lane, lanes_.LaneOf(*task));
-      --lane->queue->ready;
-      ++lane->queue->leased;
+      lanes_.RestoreLease(lane);
+      sticky_workers_.Note(task->content(), session->worker_id);
     }
   }
   leases_.FinishRestore(journal);
@@ -126,7 +134,10 @@ absl::Status Engine::Impl::BeginTurn(const TurnTime& time) {
   lead_ = time.lead;
   if (time.leap > absl::ZeroDuration()) sessions_.Excuse(time.leap);
   more_to_do_ = false;
+  limits_.BeginTurn(now_);
+  copy_bytes_of_turn_ = 0;
   APIUM_RETURN_IF_ERROR(lanes_.Refill(now_));
+  APIUM_RETURN_IF_ERROR(RunUnsettledLines());
   APIUM_RETURN_IF_ERROR(RunDueTimers());
   for (Session* session : sessions_.TakeLost(now_)) {
     APIUM_RETURN_IF_ERROR(CloseSession(
@@ -143,6 +154,8 @@ absl::Status Engine::Impl::BeginTurn(const TurnTime& time) {
   AnswerConfirmWaiters();
   APIUM_RETURN_IF_ERROR(RunPurges());
   APIUM_RETURN_IF_ERROR(RunCancelJobs());
+  // Behind them: what this turn has moved is in the store when they walk.
+  APIUM_RETURN_IF_ERROR(StartSweeps());
   APIUM_RETURN_IF_ERROR(RunLetterScans());
   return RunRedrives();
 }
@@ -211,6 +224,7 @@ absl::Status Engine::Impl::EndTurn(Effects* effects) {
     more_to_do_ = true;
   }
   APIUM_RETURN_IF_ERROR(failed_read_);
+  APIUM_RETURN_IF_ERROR(limits_.failed_read());
   effects->writes.Append(turn_.writes);
   // Chunks before tasks: what a chunk lists behind the window leaves memory
   // with the tasks.
@@ -222,10 +236,14 @@ absl::Status Engine::Impl::EndTurn(Effects* effects) {
   timers_.Flush(&effects->writes);
   leases_.Flush(&effects->writes);
   outbox_.Flush(&effects->writes, &effects->outbox);
+  // In front of the queues: one that is deleted takes its lines along.
+  ordering_.Flush(&effects->writes);
   queues_.Flush(&effects->writes);
   dead_letters_.Flush(&effects->writes);
   redrives_.Flush(&effects->writes);
   breakers_.Flush(&effects->writes);
+  limits_.Flush(&effects->writes);
+  exchanges_.Flush(&effects->writes);
   batches_.Flush(&effects->writes);
   details_.Flush(&effects->writes);
   unique_keys_.Flush(&effects->writes);
@@ -249,7 +267,8 @@ absl::Time Engine::Impl::NextTurnTime() const {
   const absl::Time wait_over =
       std::min(waiters_.NextTime(), confirm_waiters_.NextTime()) + lead_;
   return std::min({timers_.NextTime(), sessions_.NextTime(), wait_over,
-                   redrives_.NextTime(), breakers_.NextTime()});
+                   redrives_.NextTime(), breakers_.NextTime(),
+                   limits_.NextTime(), suspects_time_, sweep_time_});
 }
 
 absl::Status Engine::Impl::Apply(OutboxConfirmedCommand&& command) {
@@ -312,7 +331,8 @@ bool IsDroppableRow(std::string_view key, std::string_view value,
                     absl::Time now, uint64_t confirmed_position) {
   if (key.empty()) return false;
   const char kind = key.front();
-  if (kind == kBatchRow || kind == kUniqueRow || kind == kRequestRow) {
+  if (kind == kBatchRow || kind == kUniqueRow || kind == kRequestRow ||
+      kind == kLimitStateRow) {
     const auto keep_until = KeepUntilOf(value);
     return keep_until.has_value() && *keep_until <= absl::ToUnixMillis(now);
   }

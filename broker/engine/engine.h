@@ -45,6 +45,10 @@ struct EngineOptions {
   // Bytes of waiting tasks held in memory over all lanes; as many again of
   // tasks that wait to run alone.
   size_t ready_window_bytes = 64 * 1024 * 1024;
+  // Lanes with a class (tenant, limit keys, required labels) that have tasks.
+  // Beyond, a submit that would need another one is RESOURCE_EXHAUSTED /
+  // TOO_MANY_LANES, and what becomes due waits.
+  size_t max_lanes = 20'000;
   // Timers held in memory, soonest first; the rest waits on disk.
   size_t timer_window = 16384;
   // Upper bound of a session's outstanding credit and leases.
@@ -52,6 +56,11 @@ struct EngineOptions {
   // Callers of WaitTask and WatchTask, and submits that asked for their
   // outcome; beyond: RESOURCE_EXHAUSTED / TOO_MANY_WAITERS.
   size_t max_waiters = 1000000;
+  // Limits of one namespace; beyond: RESOURCE_EXHAUSTED / TOO_MANY_LIMITS.
+  size_t max_limits = 1000;
+  // Keys of limits held in memory only for the points that were taken or for
+  // their pause, while no task of them waits or runs; the rest is on disk.
+  size_t limit_key_window = 100000;
   // How long a batch that is complete is known.
   absl::Duration batch_retention = absl::Hours(24);
   // Batches held in memory besides those that the turn changes: the ones that
@@ -65,6 +74,13 @@ struct EngineOptions {
   // How long chunks are kept after the end of their task, unless its result is
   // kept for longer.
   absl::Duration chunk_retention = absl::Hours(24);
+  // Of the shard. Beyond: RESOURCE_EXHAUSTED / TOO_MANY_EXCHANGES,
+  // TOO_MANY_BINDINGS.
+  size_t max_exchanges = 1000;
+  size_t max_bindings = 100000;
+  // After what time a copy of a broadcast expires that was given no time of its
+  // own: its worker may never come back.
+  absl::Duration broadcast_expiry = absl::Hours(1);
   // Partition that minted ids carry.
   uint16_t partition = 0;
   // Seed of the engine's randomness (jitter, ids). Same seed, store and

@@ -99,10 +99,15 @@ absl::Status Engine::Impl::ApplyOutcome(Session* session,
       if (started) task->stored.suspect = false;
       if (session->draining && !report.return_delay.has_value())
         report.return_delay = absl::ZeroDuration();
-      return ReturnTask(task, {.detail = std::move(report.reason),
-                               .start_time = report.start_time,
-                               .delay = report.return_delay,
-                               .may_have_run = started});
+      Return given{.detail = std::move(report.reason),
+                   .start_time = report.start_time,
+                   .delay = report.return_delay,
+                   .may_have_run = started};
+      // Without a delay nothing is held up, and it is an ordinary return.
+      if (!report.throttled_limit.empty() &&
+          given.delay.value_or(absl::ZeroDuration()) > absl::ZeroDuration())
+        given.throttled = HeldLimit(*task, report.throttled_limit);
+      return ReturnTask(task, std::move(given));
     }
     case ExecutionReport::Kind::kFailed:
       return FailAttempt(task, std::move(report.failure), std::nullopt,
@@ -165,7 +170,7 @@ absl::Status Engine::Impl::FailAttempt(
   ++lane->queue->stats.retried;
   lane->queue->stats.run.Record(now_ - task->lease.grant_time);
   APIUM_RETURN_IF_ERROR(lanes_.Leave(task));
-  leases_.End(task);
+  EndLease(task);
   if (waits) {
     APIUM_RETURN_IF_ERROR(Schedule(task, now_ + *delay));
   } else {
@@ -198,7 +203,10 @@ absl::Status Engine::Impl::CrashAttempt(LiveTask* task, const Failure* failure,
 }
 
 absl::Status Engine::Impl::ReturnTask(LiveTask* task, Return given) {
-  const uint32_t returns = ++task->stored.returns;
+  const bool throttled = given.throttled != nullptr;
+  if (throttled) Throttle(given.throttled, *given.delay);
+  if (!throttled) ++task->stored.returns;
+  const uint32_t returns = task->stored.returns;
   APIUM_ASSIGN_OR_RETURN(Lane * lane, lanes_.LaneOf(*task));
   ++lane->queue->stats.returned;
   TaskEvent event =
@@ -212,7 +220,7 @@ absl::Status Engine::Impl::ReturnTask(LiveTask* task, Return given) {
               "handed back after it may have begun to run: ", event.detail)};
       return ExhaustAfter(task, std::move(event), std::move(failure));
     }
-    if (returns >= task->content().retry_policy.max_returns) {
+    if (!throttled && returns >= task->content().retry_policy.max_returns) {
       Failure failure{
           .type = "apium.TooManyReturns",
           .message = absl::StrCat("handed back ", returns,
@@ -220,8 +228,10 @@ absl::Status Engine::Impl::ReturnTask(LiveTask* task, Return given) {
       return ExhaustAfter(task, std::move(event), std::move(failure));
     }
   }
-  return WaitAgain(task, std::move(event),
-                   given.delay.value_or(ReturnDelay(returns)));
+  const absl::Duration delay = throttled
+                                   ? absl::ZeroDuration()
+                                   : given.delay.value_or(ReturnDelay(returns));
+  return WaitAgain(task, std::move(event), delay);
 }
 
 absl::Status Engine::Impl::ExhaustAfter(LiveTask* task, TaskEvent event,
@@ -253,10 +263,10 @@ absl::Status Engine::Impl::WaitAgain(LiveTask* task, TaskEvent event,
   AddEvent(std::move(event), &task->stored.history);
   if (waits) {
     APIUM_RETURN_IF_ERROR(lanes_.Leave(task));
-    leases_.End(task);
+    EndLease(task);
     APIUM_RETURN_IF_ERROR(Schedule(task, now_ + delay));
   } else {
-    leases_.End(task);
+    EndLease(task);
     APIUM_RETURN_IF_ERROR(lanes_.PutBack(task, now_));
   }
   NotifyWatchers(*task);

@@ -128,6 +128,8 @@ absl::Status Engine::Impl::SubmitCallback(LiveBatch* batch, BatchEvent event) {
   content->task_id = MintTaskId(now_, options_.partition, random_);
   SetHeader(kBatchIdHeader, batch->key.substr(batch->key.find('\0') + 1),
             &content->headers);
+  if (content->queue.empty())
+    content->queue = RuledQueue(content->namespace_name, content->type);
   Queue* queue = queues_.Find(content->namespace_name, content->queue);
   if (queue == nullptr) {
     // It was deleted meanwhile. The queue default always exists.
@@ -147,7 +149,7 @@ absl::Status Engine::Impl::CheckCallbacks(const BatchCallbacks& callbacks) {
   for (const BatchEvent event : kBatchEvents) {
     if (callbacks[event].content == nullptr) continue;
     const TaskContent& content = *callbacks[event].content;
-    if (!options_.create_queues_on_use) {
+    if (!content.queue.empty() && !options_.create_queues_on_use) {
       const absl::Status exists =
           ExistingQueue(content.namespace_name, content.queue).status();
       APIUM_RETURN_IF_ERROR(WithFieldViolation(
@@ -160,7 +162,8 @@ absl::Status Engine::Impl::CheckCallbacks(const BatchCallbacks& callbacks) {
   for (const BatchEvent event : kBatchEvents) {
     if (callbacks[event].content == nullptr) continue;
     const TaskContent& content = *callbacks[event].content;
-    if (queues_.Find(content.namespace_name, content.queue) == nullptr)
+    if (!content.queue.empty() &&
+        queues_.Find(content.namespace_name, content.queue) == nullptr)
       CreateQueue(content.namespace_name, content.queue);
   }
   return absl::OkStatus();

@@ -37,17 +37,17 @@ bool Engine::Impl::IsHeldByBreaker(const LiveBreaker& breaker) const {
   return trial != 0 && leases_.Find(trial) != nullptr;
 }
 
-std::string Engine::Impl::BreakerReason(const TaskContent& content) {
-  const LiveBreaker* breaker =
-      breakers_.Find(content.namespace_name, content.type);
+std::string Engine::Impl::BreakerReason(const std::string& namespace_name,
+                                        const std::string& type) {
+  const LiveBreaker* breaker = breakers_.Find(namespace_name, type);
   if (breaker == nullptr || !IsHeldByBreaker(*breaker)) return "";
   if (breaker->stored.state == BreakerState::kOpen) {
     return absl::StrCat(
-        "the breaker of type ", content.type, " is open until ",
+        "the breaker of type ", type, " is open until ",
         absl::FormatTime(absl::RFC3339_sec, breaker->open_until(),
                          absl::UTCTimeZone()));
   }
-  return absl::StrCat("the breaker of type ", content.type,
+  return absl::StrCat("the breaker of type ", type,
                       " is half open: one task at a time");
 }
 

@@ -98,7 +98,7 @@ absl::Status Engine::Impl::StartCancelJob(CancelTasksCommand command) {
     refusal = queue.status();
     if (queue.ok()) queue_id = (*queue)->stored.queue_id;
   }
-  if (refusal.ok() && cancel_jobs_.size() >= kCancelJobsMax) {
+  if (refusal.ok() && cancel_jobs_.size() - sweeps_ >= kCancelJobsMax) {
     refusal =
         WithRetryDelay(WithReason(absl::ResourceExhaustedError(absl::StrCat(
                                       "the broker already carries out ",
@@ -127,6 +127,7 @@ absl::Status Engine::Impl::StartCancelJob(CancelTasksCommand command) {
 
 absl::StatusOr<bool> Engine::Impl::JudgeForCancel(CancelJob* job,
                                                   LiveTask* task) {
+  if (job->present_workers != nullptr) return SweepTask(*job, task);
   if (!Matches(job->filter(), task->content(), task->state())) return false;
   ++(task->leased() ? job->requested : job->cancelled);
   if (job->command().dry_run) return false;
@@ -171,9 +172,13 @@ absl::Status Engine::Impl::RunCancelJobs() {
       APIUM_RETURN_IF_ERROR(StepCancelJob(job, &budget));
       continue;
     }
-    AddReply(job->command().reply,
-             CancelTasksReply{.cancelled = job->cancelled,
-                              .requested = job->requested});
+    if (job->present_workers != nullptr) {
+      --sweeps_;
+    } else {
+      AddReply(job->command().reply,
+               CancelTasksReply{.cancelled = job->cancelled,
+                                .requested = job->requested});
+    }
     cancel_jobs_.pop_front();
   }
   return absl::OkStatus();

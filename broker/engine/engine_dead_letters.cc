@@ -83,6 +83,7 @@ absl::Status Engine::Impl::RedriveLetter(Queue* queue, const DeadLetter& letter,
   *refusal = target.status();
   if (refusal->ok()) *refusal = queues_.InternType(content->type).status();
   if (!refusal->ok()) return absl::OkStatus();
+  AimAgain(*queue, **target, content.get());
   DropDeadLetter(queue, letter);
   ++queue->stats.redriven;
   std::string key = MakeTaskKey(content->namespace_name, content->task_id);

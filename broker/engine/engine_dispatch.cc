@@ -1,9 +1,12 @@
 // Which worker gets which task.
 
+#include <algorithm>
 #include <cstddef>
+#include <limits>
 #include <utility>
 
 #include "broker/engine/engine_impl.h"
+#include "broker/engine/worker_labels.h"
 #include "common/status_macros.h"
 
 namespace apium::broker {
@@ -16,6 +19,8 @@ constexpr size_t kDeliveriesPerTurn = 8192;
 }  // namespace
 
 absl::Status Engine::Impl::Dispatch() {
+  lanes_.WakeFreed(now_);
+  suspects_time_ = absl::InfiniteFuture();
   ReserveSession();
   // Sessions take one task each, in turn, so that equal workers get equal
   // shares.
@@ -49,11 +54,11 @@ absl::Status Engine::Impl::Dispatch() {
   return absl::OkStatus();
 }
 
-bool Engine::Impl::SuspectsWaitFor(const Session& session) const {
-  for (const Queue* queue : session.queues) {
-    if (BestSuspectLane(session, queue) != nullptr) return true;
-  }
-  return false;
+bool Engine::Impl::SuspectsWaitFor(const Session& session) {
+  return std::any_of(session.queues.begin(), session.queues.end(),
+                     [&](const Subscription& at) {
+                       return BestSuspectLane(session, at.queue) != nullptr;
+                     });
 }
 
 void Engine::Impl::ReserveSession() {
@@ -81,35 +86,59 @@ void Engine::Impl::ReserveSession() {
   }
 }
 
+void Engine::Impl::ShareTurns(Session* session) {
+  const auto weight = [](const Subscription& at) {
+    return static_cast<double>(at.weight) * at.queue->stored.settings.weight;
+  };
+  double least = std::numeric_limits<double>::infinity();
+  for (const Subscription& at : session->queues)
+    least = std::min(least, weight(at));
+  for (Subscription& at : session->queues) at.share = weight(at) / least;
+}
+
 absl::StatusOr<bool> Engine::Impl::DispatchOne(Session* session) {
-  const bool reserved = session->number == reserved_session_;
+  // Deficit round robin: a queue's turn is as many tasks as its share, and what
+  // is left of a task is owed to it; an empty queue is owed nothing.
   for (size_t i = 0; i < session->queues.size(); ++i) {
-    Queue* queue =
-        session->queues[session->next_queue++ % session->queues.size()];
-    while (true) {
-      Lane* lane = reserved ? nullptr : BestLane(*session, queue);
-      LiveTask* task = lane == nullptr ? nullptr : lane->window.front();
-      if (session->leases.empty() && !queue->suspect_lanes.empty()) {
-        Lane* suspects = BestSuspectLane(*session, queue);
-        const bool first =
-            suspects != nullptr &&
-            (task == nullptr || suspects->id.priority > lane->id.priority ||
-             (suspects->id.priority == lane->id.priority &&
-              IsAhead(*suspects->suspects.front(), *task)));
-        if (first) task = suspects->suspects.front();
-      }
-      if (task == nullptr) break;
-      if (IsLate(*task)) {
-        APIUM_RETURN_IF_ERROR(EndLateTask(task));
-        continue;
-      }
-      APIUM_ASSIGN_OR_RETURN(const bool cancelled, CancelOnTheMove(task));
-      if (cancelled) continue;
-      APIUM_RETURN_IF_ERROR(Deliver(task, session, queue));
-      return true;
-    }
+    Subscription& at =
+        session->queues[session->next_queue % session->queues.size()];
+    if (at.owed < 1) at.owed += at.share;
+    APIUM_ASSIGN_OR_RETURN(const bool got_task,
+                           DispatchFrom(at.queue, session));
+    at.owed = got_task ? at.owed - 1 : 0;
+    if (at.owed < 1) ++session->next_queue;
+    if (got_task) return true;
   }
   return false;
+}
+
+absl::StatusOr<bool> Engine::Impl::DispatchFrom(Queue* queue,
+                                                Session* session) {
+  const bool reserved = session->number == reserved_session_;
+  while (true) {
+    Lane* lane = reserved ? nullptr : BestLane(*session, queue);
+    LiveTask* task = lane == nullptr ? nullptr : lane->window.front();
+    if (session->leases.empty() && !queue->suspect_lanes.empty()) {
+      Lane* suspects = BestSuspectLane(*session, queue);
+      const bool first =
+          suspects != nullptr &&
+          (task == nullptr || suspects->id.priority > lane->id.priority ||
+           (suspects->id.priority == lane->id.priority &&
+            IsAhead(*suspects->suspects.front(), *task)));
+      if (first) task = suspects->suspects.front();
+    }
+    if (task == nullptr) return false;
+    if (IsLate(*task)) {
+      APIUM_RETURN_IF_ERROR(EndLateTask(task));
+      continue;
+    }
+    APIUM_ASSIGN_OR_RETURN(const bool cancelled, CancelOnTheMove(task));
+    if (cancelled) continue;
+    Session* to =
+        PreferredSession(*task, *task->chunk->lane->group, queue, session);
+    APIUM_RETURN_IF_ERROR(Deliver(task, to, queue));
+    return true;
+  }
 }
 
 absl::Status Engine::Impl::Deliver(LiveTask* task, Session* session,
@@ -117,6 +146,8 @@ absl::Status Engine::Impl::Deliver(LiveTask* task, Session* session,
   const bool redelivery = task->stored.attempt > 0;
   lanes_.Take(task);
   leases_.Grant(task, session, now_);
+  ChargeLease(task);
+  sticky_workers_.Note(task->content(), session->worker_id);
   if (!breakers_.empty()) NoteDispatch(*task);
   if (task->content().unique != nullptr)
     APIUM_RETURN_IF_ERROR(ReleaseKeyAtStart(task->content()));
@@ -135,42 +166,89 @@ absl::Status Engine::Impl::Deliver(LiveTask* task, Session* session,
   return absl::OkStatus();
 }
 
-bool Engine::Impl::MayRun(const Session& session, const LaneRank& rank,
+bool Engine::Impl::IsHeldByLimit(Lane* lane) {
+  if (limits_.empty()) return false;
+  const LimitInstance* limit = limits_.Blocking(lanes_.LimitsOf(lane), now_);
+  if (limit == nullptr) return false;
+  // Suspects are few: they are looked at in each turn.
+  const absl::Time time = LimitTable::AdmitTime(*limit);
+  if (time > now_) suspects_time_ = std::min(suspects_time_, time);
+  return true;
+}
+
+void Engine::Impl::ChargeLease(LiveTask* task) {
+  lanes_.Charge(task);
+  if (limits_.empty()) return;
+  LimitShare& limits = task->lease.limits;
+  limits = LimitTable::Copy(lanes_.LimitsOf(task->chunk->lane));
+  limits_.Admit(limits, now_);
+  // Where there is room for more than this one, the next lane is looked at.
+  for (LimitInstance* instance : limits) {
+    if (LimitTable::HoldOf(*instance, now_) == LimitTable::Hold::kNone)
+      lanes_.Wake(instance);
+  }
+}
+
+void Engine::Impl::EndLease(LiveTask* task) {
+  lanes_.Settle(task, now_ - task->lease.grant_time);
+  LimitShare& limits = task->lease.limits;
+  if (!limits.empty()) {
+    limits_.Release(limits);
+    limits_.Drop(&limits);
+  }
+  leases_.End(task);
+}
+
+bool Engine::Impl::MayRun(const Session& session, const LaneGroup& group,
                           const BreakerTable::ByType* breakers) const {
-  if (!session.type_ids.contains(rank.type_id)) return false;
-  if (breakers == nullptr || rank.type_id >= breakers->size()) return true;
-  const LiveBreaker* breaker = (*breakers)[rank.type_id];
+  if (!session.type_ids.contains(group.type_id)) return false;
+  if (!HasLabels(session, group.required_labels)) return false;
+  if (breakers == nullptr || group.type_id >= breakers->size()) return true;
+  const LiveBreaker* breaker = (*breakers)[group.type_id];
   return breaker == nullptr || !IsHeldByBreaker(*breaker);
 }
 
-Lane* Engine::Impl::BestLane(const Session& session, Queue* queue) const {
+Lane* Engine::Impl::BestLane(const Session& session, Queue* queue) {
+  while (true) {
+    Lane* lane = OpenLane(session, queue);
+    if (lane == nullptr || limits_.empty()) return lane;
+    LimitInstance* limit = limits_.Blocking(lanes_.LimitsOf(lane), now_);
+    if (limit == nullptr) return lane;
+    // Nobody looks at it before the limit lets one through.
+    lanes_.Park(lane, limit);
+    limits_.NoteParked(limit, now_);
+  }
+}
+
+Lane* Engine::Impl::OpenLane(const Session& session, Queue* queue) const {
   if (queue->stored.settings.paused) return nullptr;
   const BreakerTable::ByType* breakers =
       breakers_.OfNamespace(queue->namespace_name);
   Lane* best = nullptr;
-  for (const auto& [rank, lane] : queue->ready_lanes) {
-    if (best != nullptr && best->id.priority != rank.priority()) break;
-    if (!MayRun(session, rank, breakers)) continue;
-    if (lanes_.SuspectsFull(*lane)) continue;
-    // The head of this lane is read with the next turn: nothing that may be
-    // behind it goes first.
-    if (lane->window.empty()) return nullptr;
-    const bool older = best == nullptr ||
-                       IsAhead(*lane->window.front(), *best->window.front());
-    if (older) best = lane;
+  for (const auto& [id, group] : queue->groups) {
+    if (group.ready.empty() || !MayRun(session, group, breakers)) continue;
+    const auto open = std::find_if(group.ready.begin(), group.ready.end(),
+                                   [this](const auto& entry) {
+                                     return !lanes_.SuspectsFull(*entry.second);
+                                   });
+    if (open == group.ready.end()) continue;
+    if (best == nullptr || open->first < best->place) best = open->second;
   }
-  return best;
+  // The head of this lane is read with the next turn: nothing that may be
+  // behind it goes first.
+  return best == nullptr || best->window.empty() ? nullptr : best;
 }
 
 Lane* Engine::Impl::BestSuspectLane(const Session& session,
-                                    const Queue* queue) const {
+                                    const Queue* queue) {
   if (queue->stored.settings.paused) return nullptr;
   const BreakerTable::ByType* breakers =
       breakers_.OfNamespace(queue->namespace_name);
   Lane* best = nullptr;
   for (const auto& [rank, lane] : queue->suspect_lanes) {
     if (best != nullptr && best->id.priority != rank.priority()) break;
-    if (!MayRun(session, rank, breakers)) continue;
+    if (!MayRun(session, *lane->group, breakers)) continue;
+    if (IsHeldByLimit(lane)) continue;
     const bool older = best == nullptr || IsAhead(*lane->suspects.front(),
                                                   *best->suspects.front());
     if (older) best = lane;

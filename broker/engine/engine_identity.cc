@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "broker/engine/engine_impl.h"
+#include "broker/engine/task_copies.h"
 #include "broker/engine/task_history.h"
 #include "common/error_reason.h"
 #include "common/status_macros.h"
@@ -37,7 +38,8 @@ SubmitReply FirstAnswer(const StoredRequest::Answer& answer) {
   return {.task_id = answer.task_id,
           .minted = answer.minted,
           .create_time = answer.create_time,
-          .attached = answer.attached};
+          .attached = answer.attached,
+          .copy_task_ids = CopyTaskIds(answer.task_id, answer.copies)};
 }
 
 absl::Status KeyHeld(const Unique& unique, const std::string& holder) {
@@ -76,10 +78,12 @@ void Engine::Impl::RememberRequest(const std::string& namespace_name,
   stored.fingerprint = request.fingerprint;
   stored.answers.reserve(answers.size());
   for (const SubmitReply& answer : answers) {
+    const size_t copies = answer.copy_task_ids.size();
     stored.answers.push_back({.task_id = answer.task_id,
                               .create_time = answer.create_time,
                               .minted = answer.minted,
-                              .attached = answer.attached});
+                              .attached = answer.attached,
+                              .copies = static_cast<uint32_t>(copies)});
   }
   stored.keep_until_millis = CeilToMillis(now_ + options_.finished_retention);
   requests_.Add(MakeTaskKey(namespace_name, request.id), std::move(stored));
@@ -262,7 +266,7 @@ void Engine::Impl::Block(LiveTask* task, Queue* queue) {
   task->stored.state = TaskState::kBlocked;
   // So that a purge knows what came before it.
   task->stored.ready_sequence = tickets_.Next();
-  ++queue->blocked;
+  queues_.AddBlocked(queue, 1);
   unique_keys_.AddBlocked(
       {.queue_id = queue->stored.queue_id, .task_key = task->key});
   tasks_.MarkDirty(task);
@@ -272,7 +276,7 @@ void Engine::Impl::LeaveBlocked(const LiveTask& task) {
   const TaskContent& content = task.content();
   Queue* queue = queues_.Find(content.namespace_name, content.queue);
   if (queue == nullptr) return;
-  --queue->blocked;
+  queues_.AddBlocked(queue, -1);
   unique_keys_.RemoveBlocked(
       {.queue_id = queue->stored.queue_id, .task_key = task.key});
 }
@@ -280,6 +284,17 @@ void Engine::Impl::LeaveBlocked(const LiveTask& task) {
 absl::Status Engine::Impl::Unblock(LiveTask* task) {
   APIUM_ASSIGN_OR_RETURN(const bool ended, EndOnTheMove(task));
   if (ended) return absl::OkStatus();
+  const TaskContent& content = task->content();
+  if (IsOrdered(content)) {
+    APIUM_ASSIGN_OR_RETURN(
+        const bool first,
+        JoinLine(task, queues_.Find(content.namespace_name, content.queue)));
+    if (!first) return absl::OkStatus();
+  }
+  return LetGo(task);
+}
+
+absl::Status Engine::Impl::LetGo(LiveTask* task) {
   LeaveBlocked(*task);
   APIUM_RETURN_IF_ERROR(AwaitEta(task));
   AddEvent({.kind = TaskEventKind::kUnblocked,
@@ -290,25 +305,6 @@ absl::Status Engine::Impl::Unblock(LiveTask* task) {
   // It may have become ready behind the back of a dispatch.
   more_to_do_ = true;
   return absl::OkStatus();
-}
-
-absl::Status Engine::Impl::RecoverBlocked() {
-  absl::Status counted = absl::OkStatus();
-  APIUM_RETURN_IF_ERROR(reader_->Scan(
-      std::string(1, kBlockedRow), RowsEnd(kBlockedRow),
-      [&](std::string_view key, std::string_view) {
-        const std::optional<BlockedTask> task = BlockedTaskOfRow(key);
-        Queue* queue =
-            task.has_value() ? queues_.FindById(task->queue_id) : nullptr;
-        if (queue == nullptr) {
-          counted =
-              absl::DataLossError("the store holds a damaged blocked row");
-          return false;
-        }
-        ++queue->blocked;
-        return true;
-      }));
-  return counted;
 }
 
 absl::Status Engine::Impl::PurgeBlocked(Queue* queue, Purge* purge,

@@ -7,10 +7,14 @@
 #include <memory>
 #include <optional>
 #include <random>
+#include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -24,14 +28,19 @@
 #include "broker/engine/details_table.h"
 #include "broker/engine/effects.h"
 #include "broker/engine/engine.h"
+#include "broker/engine/exchange_table.h"
 #include "broker/engine/lease_table.h"
+#include "broker/engine/limit_table.h"
 #include "broker/engine/live_task.h"
+#include "broker/engine/ordering.h"
+#include "broker/engine/ordering_table.h"
 #include "broker/engine/outbox.h"
 #include "broker/engine/queue_table.h"
 #include "broker/engine/ready_lanes.h"
 #include "broker/engine/redrive_table.h"
 #include "broker/engine/request_table.h"
 #include "broker/engine/session_table.h"
+#include "broker/engine/sticky_workers.h"
 #include "broker/engine/task_table.h"
 #include "broker/engine/tickets.h"
 #include "broker/engine/timer_index.h"
@@ -50,15 +59,22 @@ absl::Status TooManyWaiters(size_t limit);
 //   engine_control.cc change a task that waits, forget one that ended, count
 //   engine_workers.cc sessions, what workers report
 //   engine_dispatch.cc which worker gets which task
+//   engine_placement.cc labels, preferences, stickiness
+//   engine_explain.cc why tasks wait
 //   engine_attempts.cc how attempts end, and what follows
 //   engine_queues.cc  queues, purge, counts
 //   engine_chunks.cc  what running tasks say of themselves: progress, chunks
 //   engine_dead_letters.cc  tasks that used up their attempts, one at a time
 //   engine_redrives.cc      many of them at once
 //   engine_breakers.cc      types whose attempts fail too often
+//   engine_limits.cc  how many run, and how many start in a time
 //   engine_batches.cc groups of tasks and what is submitted at their end
 //   engine_identity.cc unique keys, blocked tasks, repeated requests
+//   engine_ordering.cc tasks that run in the order in which they were accepted
+//   engine_queue_limits.cc full queues, defaults of tasks, the head of a queue
 //   engine_submit_all.cc several tasks, all or none
+//   engine_routing.cc  exchanges, bindings, route rules
+//   engine_copies.cc   several tasks from one submit
 class Engine::Impl {
  public:
   // What the meta rows say; 0 for a new store.
@@ -199,7 +215,8 @@ class Engine::Impl {
   absl::StatusOr<Queue*> QueueForSubmit(const TaskContent& content);
   enum class Start : uint8_t { kWhenDue, kBlocked };
   absl::Status Accept(SubmitCommand* command, std::string key, Queue* queue,
-                      bool minted, Start start = Start::kWhenDue);
+                      bool minted, Start start = Start::kWhenDue,
+                      uint32_t copies = 0);
   // The task, which waits nowhere, becomes ready, or scheduled for its ETA.
   absl::Status AwaitEta(LiveTask* task);
   // What the wall clock shows: the time that ETAs are compared with.
@@ -214,7 +231,6 @@ class Engine::Impl {
                                      const std::string& task_id,
                                      const TaskTable::Found& found);
   TaskSnapshot SnapshotOf(const LiveTask& task);
-  std::string WaitingReason(const LiveTask& task);
   absl::Status AddWaiter(const ReplyAddress& to, Waiter::Kind kind,
                          const std::string& namespace_name,
                          const std::string& task_id, absl::Time deadline);
@@ -266,6 +282,8 @@ class Engine::Impl {
 
   // engine_workers.cc
   void Subscribe(Session* session);
+  // `name`: its number in session->queue_names.
+  void SubscribeTo(Session* session, Queue* queue, size_t name);
   void Unsubscribe(Session* session);
   absl::Status CheckSubscription(const OpenSessionCommand& command);
   absl::Status DescribeSession(const OpenSessionCommand& command,
@@ -284,19 +302,54 @@ class Engine::Impl {
   absl::Status Dispatch();
   // Whether the session got a task.
   absl::StatusOr<bool> DispatchOne(Session* session);
+  absl::StatusOr<bool> DispatchFrom(Queue* queue, Session* session);
   absl::Status Deliver(LiveTask* task, Session* session, Queue* queue);
-  // Whether the session can be given tasks of such a lane at all.
-  // `breakers`: of the lane's namespace.
-  bool MayRun(const Session& session, const LaneRank& rank,
+  // The task, which was just leased, counts against its tenant and its limits;
+  // its lease ends, and it no longer does, whatever becomes of it.
+  void ChargeLease(LiveTask* task);
+  void EndLease(LiveTask* task);
+  // How often each queue of the session has its turn.
+  void ShareTurns(Session* session);
+  // Whether the session can be given tasks of such lanes at all.
+  // `breakers`: of the lanes' namespace.
+  bool MayRun(const Session& session, const LaneGroup& group,
               const BreakerTable::ByType* breakers) const;
   // The lane whose head is next for the session; null: nothing is.
-  Lane* BestLane(const Session& session, Queue* queue) const;
+  Lane* BestLane(const Session& session, Queue* queue);
+  Lane* OpenLane(const Session& session, Queue* queue) const;
+  // Whether a limit holds the lane's suspects up.
+  bool IsHeldByLimit(Lane* lane);
   // The same among tasks that run alone.
-  Lane* BestSuspectLane(const Session& session, const Queue* queue) const;
-  bool SuspectsWaitFor(const Session& session) const;
+  Lane* BestSuspectLane(const Session& session, const Queue* queue);
+  bool SuspectsWaitFor(const Session& session);
   // Chooses the session that gets nothing but suspects, so that they are not
   // starved: see ARCHITECTURE.md.
   void ReserveSession();
+
+  // engine_placement.cc
+  // The session that is to get the task, which `first` could get: another only
+  // if the task prefers that.
+  Session* PreferredSession(const LiveTask& task, const LaneGroup& group,
+                            Queue* queue, Session* first);
+
+  // engine_explain.cc
+  // All that holds it up; none: it is about to be dispatched, or does not wait.
+  absl::StatusOr<std::vector<WaitReason>> ReasonsOf(const LiveTask& task);
+  // The same for whatever waits in the lane.
+  std::vector<WaitReason> ReasonsOf(Lane* lane);
+  absl::StatusOr<WaitReason> BlockedReason(const LiveTask& task);
+  void AddWorkerReason(const Queue& queue, const LaneGroup& group,
+                       std::vector<WaitReason>* reasons);
+  bool HasFreeWorker(const Lane& lane) const;
+  // `task`: of the lane; null: any.
+  WaitReason BusyReason(const Lane& lane, const LiveTask* task);
+  // The first reason of a task, for people.
+  std::string WaitingReason(const LiveTask& task);
+  // Tasks that use what the reason is about up.
+  void NameHolders(WaitReason* reason) const;
+  // The first reasons of all tasks of the queue.
+  std::vector<WaitReason> SumReasons(Queue* queue);
+  void SampleBlocked(Queue* queue);
 
   // engine_attempts.cc
   absl::Status ApplyOutcome(Session* session, ExecutionReport report);
@@ -313,6 +366,9 @@ class Engine::Impl {
     absl::Time start_time = absl::InfinitePast();
     std::optional<absl::Duration> delay;  // none: by the number of returns
     bool may_have_run = false;
+    // Of the task: it is not counted as a return, and waits for it at its old
+    // place. Null: none.
+    LimitInstance* throttled = nullptr;
   };
   absl::Status ReturnTask(LiveTask* task, Return given);
   // After `event` the task, which is leased, waits at its old place, or for
@@ -402,7 +458,8 @@ class Engine::Impl {
   // engine_breakers.cc
   bool IsHeldByBreaker(const LiveBreaker& breaker) const;
   // Why the breaker of its type holds a task up; empty: it does not.
-  std::string BreakerReason(const TaskContent& content);
+  std::string BreakerReason(const std::string& namespace_name,
+                            const std::string& type);
   // A task was leased; its lease ends with success, or with a failure or crash.
   // Only where there are breakers.
   void NoteDispatch(const LiveTask& task);
@@ -410,6 +467,23 @@ class Engine::Impl {
   BreakerInfo InfoOf(const LiveBreaker& breaker) const;
   absl::StatusOr<LiveBreaker*> ExistingBreaker(
       const std::string& namespace_name, const std::string& type);
+
+  // engine_limits.cc
+  // A task that is leased already counts against the limits that there are.
+  void CountLease(LiveTask* task);
+  // The same for all, after limits came to count other tasks.
+  void CountLeasesAnew();
+  // The limit of this name that counts the task, which is leased, and is not
+  // disabled; null: none.
+  LimitInstance* HeldLimit(const LiveTask& task, const std::string& name) const;
+  void ApplyCharge(const Session& session, const ChargeReport& report);
+  // What is counted under this key is held up for `delay`.
+  void Throttle(LimitInstance* instance, absl::Duration delay);
+  absl::StatusOr<LiveLimit*> ExistingLimit(const std::string& namespace_name,
+                                           const std::string& name);
+  absl::Status CheckNewLimit(const std::string& namespace_name,
+                             const std::string& name);
+  absl::Status UpdateLimit(const UpdateLimitCommand& command, LiveLimit* limit);
 
   // engine_batches.cc
   // Whether the task may join its batch; says in `refusal` if not.
@@ -468,10 +542,57 @@ class Engine::Impl {
   absl::Status PassKeyOn(const TaskContent& holder, const StoredUniqueKey& row);
   void Block(LiveTask* task, Queue* queue);
   void LeaveBlocked(const LiveTask& task);
+  // What a blocked task waited for has ended: it waits as others do, or for
+  // those that are before it in its order.
   absl::Status Unblock(LiveTask* task);
-  absl::Status RecoverBlocked();
+  // The task is no longer blocked.
+  absl::Status LetGo(LiveTask* task);
   absl::Status PurgeBlocked(Queue* queue, Purge* purge, size_t* budget,
                             bool* done);
+
+  // engine_ordering.cc
+  // Of a task that IsOrdered.
+  absl::StatusOr<OrderingLine*> LineOf(const TaskContent& content);
+  // Whether the task, which is new or was blocked by its unique key, is the
+  // first of its line; else it waits there, BLOCKED.
+  absl::StatusOr<bool> JoinLine(LiveTask* task, Queue* queue);
+  // The task has ended as `state`.
+  absl::Status LeaveLine(const LiveTask& task, TaskState state);
+  void LeaveToNextTurn(OrderingLine* line);
+  // The first member becomes the head, where there is none and may be one.
+  absl::Status PassLineOn(OrderingLine* line);
+  absl::StatusOr<LiveTask*> MemberOf(const Queue& queue,
+                                     const std::string& task_id);
+  // Ends members whose head failed.
+  absl::Status FailMembers(OrderingLine* line, size_t* budget);
+  absl::Status RunUnsettledLines();
+  // None: the task does not wait for others of its ordering key. Without
+  // `ahead`, which costs more.
+  absl::StatusOr<std::optional<OrderingPlace>> PlaceInLine(
+      const LiveTask& task);
+  // Of a task that has a place.
+  absl::Status CountAhead(const LiveTask& task, OrderingPlace* place);
+
+  // engine_queue_limits.cc
+  // What a queue is to take.
+  struct Demand {
+    uint64_t tasks = 0;
+    uint64_t bytes = 0;
+    // Those that end because of it, so that they need no room.
+    std::vector<const LiveTask*> replaced;
+  };
+  absl::Status AddDemand(const TaskContent& content, const KeyClaim& claim,
+                         Demand* demand);
+  // OK: the queue can take it, after the end of `victims`. RESOURCE_EXHAUSTED /
+  // QUEUE_FULL. Changes nothing.
+  absl::Status MakeRoom(const Queue& queue, const Demand& demand,
+                        std::vector<LiveTask*>* victims) const;
+  // Sets the victims aside as dead letters, except those that ended meanwhile.
+  absl::Status SetAside(const std::vector<LiveTask*>& victims);
+  static absl::Status CheckOverflow(const QueueSettings& settings);
+  // Gives the task what its queue says and its submitter did not.
+  static void ApplyDefaults(const TaskDefaults& defaults,
+                            SubmitCommand* command);
 
   // engine_submit_all.cc
   // What is to be done for one task of several.
@@ -480,16 +601,92 @@ class Engine::Impl {
     bool minted = false;
     // When the same was submitted before; none: it was not.
     std::optional<absl::Time> first_create_time;
+    uint32_t first_copies = 0;  // with first_create_time
     KeyClaim claim;
+    // The further tasks that routing makes of it.
+    std::vector<SubmitCommand> copies;
+  };
+  // What a call asks for so far.
+  struct CallPlan {
+    // By key, of tasks and copies: the number of the task.
+    absl::flat_hash_map<std::string, size_t> first_of_key;
+    absl::flat_hash_set<std::string_view> unique_keys;
+    size_t number = 0;      // of the task that is being planned
+    size_t copy_bytes = 0;  // of all copies
   };
   // Looks at everything that could refuse one of the tasks, says in `reply` if
   // something does, and changes nothing.
-  absl::StatusOr<std::vector<SubmitPlan>> PlanAll(SubmitAllCommand* command,
-                                                  SubmitAllReply* reply);
+  absl::StatusOr<std::vector<SubmitPlan>> PlanAll(
+      std::vector<SubmitCommand>* tasks, SubmitAllReply* reply);
+  // Whether the queues have room for all tasks together, as MakeRoom.
+  absl::StatusOr<absl::Status> MakeRoomForAll(
+      const std::vector<SubmitCommand>& tasks,
+      const std::vector<SubmitPlan>& plans, std::vector<LiveTask*>* victims);
   // The same for a task that the call has not named before.
-  absl::Status PlanSubmit(const TaskContent& content, SubmitPlan* plan,
-                          absl::Status* refusal);
+  absl::Status PlanSubmit(SubmitCommand* submit, CallPlan* call,
+                          SubmitPlan* plan, absl::Status* refusal);
   absl::StatusOr<SubmitReply> CarryOut(SubmitPlan plan, SubmitCommand* submit);
+  // Accepts all or none: of one namespace, without a look at their requests.
+  absl::Status SubmitAll(std::vector<SubmitCommand>* tasks,
+                         SubmitAllReply* reply);
+  // A submit was refused.
+  void CountRefused(const TaskContent& content);
+
+  // engine_routing.cc
+  // The queue of a task that names neither queue nor exchange.
+  std::string RuledQueue(const std::string& namespace_name,
+                         const std::string& type);
+  // Not empty.
+  absl::StatusOr<std::set<std::string>> QueuesOfRoute(
+      const std::string& namespace_name, const Route& route,
+      const std::vector<std::pair<std::string, std::string>>& headers);
+  absl::StatusOr<LiveExchange*> ExistingExchange(
+      const std::string& namespace_name, const std::string& name);
+  absl::Status CheckAlternate(const std::string& namespace_name,
+                              const std::string& alternate);
+  absl::Status CheckNewBinding(const std::string& namespace_name,
+                               const Binding& binding);
+  // The queue exists, or is made if it may be made on use.
+  absl::Status MakeReachable(const std::string& namespace_name,
+                             const std::string& queue);
+  // Whether no route rule leads to the queue.
+  absl::Status CheckUnused(const Queue& queue);
+
+  // engine_copies.cc
+  // One of the tasks that a submit makes.
+  struct SubmitTarget {
+    std::string queue;
+    std::string worker_id;  // the only one that may run it; empty: any
+  };
+  // Workers that get such a task from a broadcast queue: those that can run it.
+  std::set<std::string> SubscribersOf(const Queue& queue,
+                                      const std::string& type,
+                                      const Placement* placement);
+  static absl::Status NoSubscribers(const Queue& queue,
+                                    const std::string& type);
+  // Whether the submit may make other than one task in the queue of its
+  // content.
+  bool NeedsRouting(const SubmitCommand& submit);
+  // Not empty, by queue and worker.
+  absl::Status FindTargets(const SubmitCommand& submit,
+                           std::vector<SubmitTarget>* targets);
+  absl::Status CheckCopies(const TaskContent& content, size_t copies,
+                           CallPlan* call);
+  void Aim(const SubmitTarget& target, SubmitCommand* submit);
+  // Fills in the queue of a submit that NeedsRouting, and plans its copies, or
+  // says in `refusal` why not. Part of PlanSubmit.
+  absl::Status PlanRoute(SubmitCommand* submit, CallPlan* call,
+                         SubmitPlan* plan, absl::Status* refusal);
+  absl::Status AcceptCopies(std::vector<SubmitCommand> copies, bool minted);
+  // A submit that NeedsRouting, from its beginning.
+  absl::Status SubmitRouted(SubmitCommand submit);
+  // The content of a dead letter of `from` is to run again in `target`.
+  void AimAgain(const Queue& from, const Queue& target, TaskContent* content);
+  // Ends, from `time` on, what waits for workers that are gone then.
+  void WantSweep(absl::Time time);
+  absl::Status StartSweeps();
+  // As JudgeForCancel.
+  absl::StatusOr<bool> SweepTask(const CancelJob& job, LiveTask* task);
 
   const EngineOptions options_;
   const StoreReader* const reader_;
@@ -514,18 +711,28 @@ class Engine::Impl {
   DeadLetterTable dead_letters_;
   RedriveTable redrives_;
   BreakerTable breakers_;
+  LimitTable limits_;
   UniqueTable unique_keys_;
+  OrderingTable ordering_;
   RequestTable requests_;
+  StickyWorkers sticky_workers_;
+  ExchangeTable exchanges_;
 
   std::deque<Purge> purges_;
   std::deque<LetterScan> letter_scans_;
   uint32_t last_redrive_queue_ = 0;  // the next turn goes on behind it
   std::deque<std::unique_ptr<CancelJob>> cancel_jobs_;
+  size_t sweeps_ = 0;  // of cancel_jobs_
+  absl::Time sweep_time_ =
+      absl::InfiniteFuture();      // of the next; see WantSweep
+  size_t copy_bytes_of_turn_ = 0;  // of tasks that routing copied
   ConfirmWaiters confirm_waiters_;
   absl::Status admission_;
   uint64_t submits_rejected_ = 0;
   uint64_t next_session_ = 0;  // session number where the next dispatch begins
   uint64_t reserved_session_ = 0;  // number; see ReserveSession; 0: none
+  absl::Time suspects_time_ =
+      absl::InfiniteFuture();  // when limits let suspects go on by time alone
   uint64_t last_control_id_ = 0;
   size_t chunk_deletes_left_ = 0;  // of this turn
   absl::Status failed_read_;       // ends the turn

@@ -70,19 +70,18 @@ Queue* Engine::Impl::CreateQueue(const std::string& namespace_name,
   Queue* queue = queues_.Create(namespace_name, name, now_);
   for (const auto& [number, session] : sessions_.all()) {
     const auto& names = session->queue_names;
-    const bool subscribes =
-        session->connected() && session->namespace_name == namespace_name &&
-        std::find(names.begin(), names.end(), name) != names.end();
-    if (!subscribes) continue;
-    session->queues.push_back(queue);
-    ++queue->sessions;
+    const auto at = std::find(names.begin(), names.end(), name);
+    const bool subscribes = session->connected() &&
+                            session->namespace_name == namespace_name &&
+                            at != names.end();
+    if (subscribes) SubscribeTo(session.get(), queue, at - names.begin());
   }
   return queue;
 }
 
 absl::Time Engine::Impl::OldestReady(const Queue& queue) const {
   absl::Time oldest = absl::InfiniteFuture();
-  for (const auto& [rank, lane] : queue.ready_lanes) {
+  for (const auto& [rank, lane] : queue.lanes) {
     if (lane->window.empty()) continue;
     oldest = std::min(oldest, lane->window.front()->ready_time);
   }
@@ -121,6 +120,9 @@ absl::Status Engine::Impl::Apply(CreateQueueCommand&& command) {
   } else if (!queues_.HasNamespace(command.namespace_name)) {
     reply.status =
         ExistingQueue(command.namespace_name, command.queue).status();
+  } else if (absl::Status usable = CheckOverflow(command.settings);
+             !usable.ok()) {
+    reply.status = std::move(usable);
   } else {
     Queue* queue = CreateQueue(command.namespace_name, command.queue);
     queue->stored.settings = std::move(command.settings);
@@ -146,12 +148,18 @@ absl::Status Engine::Impl::Apply(UpdateQueueCommand&& command) {
               " was read; it is now ", stored.revision)),
           "ETAG_MISMATCH");
     } else {
-      const bool changed = ChangeSettings(command, now_, &stored);
-      if (changed) {
+      StoredQueue wanted = stored;
+      const bool changed = ChangeSettings(command, now_, &wanted);
+      reply.status = CheckOverflow(wanted.settings);
+      if (changed && reply.status.ok()) {
+        stored = std::move(wanted);
         ++stored.revision;
         queues_.MarkSettingsDirty(*queue);
+        lanes_.Reorder(*queue);
+        for (const auto& [number, session] : sessions_.all())
+          ShareTurns(session.get());
       }
-      reply.queue = InfoOf(**queue);
+      if (reply.status.ok()) reply.queue = InfoOf(**queue);
     }
   }
   AddReply(command.reply, std::move(reply));
@@ -212,12 +220,14 @@ absl::Status Engine::Impl::Apply(DeleteQueueCommand&& command) {
               "queue ", command.queue, " still has ", queue->dead_letters,
               " dead letters; redrive or purge them first")),
           reason::kQueueNotEmpty);
-    } else {
+    } else if (reply.status = CheckUnused(*queue); reply.status.ok()) {
       for (const auto& [number, session] : sessions_.all()) {
-        auto& queues = session->queues;
-        queues.erase(std::remove(queues.begin(), queues.end(), queue),
-                     queues.end());
+        std::erase_if(session->queues, [queue](const Subscription& at) {
+          return at.queue == queue;
+        });
+        ShareTurns(session.get());
       }
+      exchanges_.RemoveBindingsTo(command.namespace_name, command.queue);
       lanes_.Forget(queue);
       redrives_.Forget(queue->stored.queue_id);
       queues_.Delete(queue);
@@ -356,8 +366,13 @@ absl::Status Engine::Impl::PurgeScheduled(Queue* queue, Purge* purge,
 
 absl::Status Engine::Impl::Apply(GetStatsCommand&& command) {
   EngineStats stats;
-  queues_.ForEach([&](const Queue* queue) {
+  queues_.ForEach([&](Queue* queue) {
+    SampleBlocked(queue);
     QueueStats entry = queue->stats;
+    for (const auto& [kind, time] : queue->blocked_times.total) {
+      entry.blocked_seconds[static_cast<size_t>(kind)] =
+          absl::ToDoubleSeconds(time);
+    }
     entry.namespace_name = queue->namespace_name;
     entry.queue = queue->name;
     entry.paused = queue->stored.settings.paused;
@@ -388,6 +403,7 @@ absl::Status Engine::Impl::Apply(GetStatsCommand&& command) {
   stats.waiters = waiters_.size();
   stats.hot_tasks = tasks_.size();
   stats.hot_bytes = lanes_.window_bytes();
+  stats.lanes = lanes_.class_lanes();
   stats.timers_in_memory = timers_.in_memory();
   stats.outbox_last_position = outbox_.last_position();
   stats.outbox_confirmed_position = outbox_.confirmed_position();

@@ -9,6 +9,7 @@
 
 #include "absl/time/time.h"
 #include "broker/engine/breaker.h"
+#include "broker/engine/wait_reason.h"
 
 namespace apium::broker {
 
@@ -66,6 +67,9 @@ struct QueueStats {
   uint64_t leases_lost = 0;  // crashes
   uint64_t returned = 0;
   uint64_t stale_reports = 0;
+  // Time for which tasks have been waiting for what, summed over the tasks, by
+  // the number of WaitReasonKind.
+  std::array<double, kWaitReasonNames.size()> blocked_seconds{};
   DurationHistogram queue_wait;  // ready to dispatched
   DurationHistogram run;         // dispatched to outcome
   DurationHistogram end_to_end;  // accepted to outcome
@@ -92,6 +96,7 @@ struct EngineStats {
   uint64_t waiters = 0;
   uint64_t hot_tasks = 0;  // tasks held in memory
   uint64_t hot_bytes = 0;
+  uint64_t lanes = 0;  // with a class
   uint64_t timers_in_memory = 0;
   uint64_t outbox_last_position = 0;
   uint64_t outbox_confirmed_position = 0;

@@ -6,9 +6,9 @@
 #include "absl/strings/str_cat.h"
 #include "broker/engine/engine_impl.h"
 #include "broker/engine/retry_decision.h"
+#include "broker/engine/task_copies.h"
 #include "broker/engine/task_history.h"
 #include "common/error_reason.h"
-#include "common/names.h"
 #include "common/status_macros.h"
 #include "common/uuid.h"
 
@@ -26,6 +26,9 @@ void ForEachLifeTimer(const LiveTask& task, Visitor&& visit) {
   visit_one(TimerKind::kExpiry, task.content().expire_time);
   visit_one(TimerKind::kTotalTime, AttemptsEnd(task.content()));
 }
+
+// How long a task that is due waits for a lane where there are too many.
+constexpr absl::Duration kLaneWait = absl::Seconds(5);
 
 // Whether anything is left of a task that ends so, apart from its id.
 bool KeepsOutcome(ResultMode mode, TaskState state) {
@@ -61,8 +64,10 @@ absl::Status Engine::Impl::Apply(SubmitCommand&& command) {
     APIUM_ASSIGN_OR_RETURN(const bool answered, AnswerRepeatedRequest(command));
     if (answered) return absl::OkStatus();
   }
+  if (command.route != nullptr) return SubmitRouted(std::move(command));
   TaskContent& content = *command.content;
-  if (content.queue.empty()) content.queue = kDefaultQueue;
+  if (content.queue.empty())
+    content.queue = RuledQueue(content.namespace_name, content.type);
   const bool minted = content.task_id.empty();
   if (minted) content.task_id = MintTaskId(now_, options_.partition, random_);
   std::string key = MakeTaskKey(content.namespace_name, content.task_id);
@@ -72,6 +77,10 @@ absl::Status Engine::Impl::Apply(SubmitCommand&& command) {
   }
   absl::StatusOr<Queue*> queue = QueueForSubmit(content);
   absl::Status refusal = queue.status();
+  if (refusal.ok() && (*queue)->stored.settings.broadcast) {
+    if (minted) content.task_id.clear();
+    return SubmitRouted(std::move(command));
+  }
   if (refusal.ok()) refusal = queues_.InternType(content.type).status();
   if (refusal.ok() && command.report_outcome && waiters_.full())
     refusal = TooManyWaiters(options_.max_waiters);
@@ -82,20 +91,29 @@ absl::Status Engine::Impl::Apply(SubmitCommand&& command) {
     APIUM_ASSIGN_OR_RETURN(claim, ClaimKey(content));
     refusal = claim.refusal;
   }
+  const bool attaches = claim.verdict == KeyClaim::Verdict::kAttach;
+  std::vector<LiveTask*> victims;
+  if (refusal.ok() && !attaches && (*queue)->bounded()) {
+    Demand demand;
+    APIUM_RETURN_IF_ERROR(AddDemand(content, claim, &demand));
+    refusal = MakeRoom(**queue, demand, &victims);
+  }
   if (!refusal.ok()) {
     ++(queue.ok() ? (*queue)->stats.submitted_rejected : submits_rejected_);
     AddReply(command.reply, SubmitReply{.status = std::move(refusal)});
     return absl::OkStatus();
   }
-  if (claim.verdict == KeyClaim::Verdict::kAttach)
-    return AnswerAttached(command, *claim.row);
+  if (attaches) return AnswerAttached(command, *claim.row);
+  ApplyDefaults((*queue)->stored.settings.task_defaults, &command);
   AnswerSubmit(
       command,
       {.task_id = content.task_id, .minted = minted, .create_time = now_});
   if (content.unique != nullptr) APIUM_RETURN_IF_ERROR(TakeKey(content, claim));
-  return Accept(&command, std::move(key), *queue, minted,
-                claim.verdict == KeyClaim::Verdict::kBlock ? Start::kBlocked
-                                                           : Start::kWhenDue);
+  APIUM_RETURN_IF_ERROR(Accept(&command, std::move(key), *queue, minted,
+                               claim.verdict == KeyClaim::Verdict::kBlock
+                                   ? Start::kBlocked
+                                   : Start::kWhenDue));
+  return SetAside(victims);
 }
 
 absl::Status Engine::Impl::TaskIdReused(const std::string& task_id) const {
@@ -119,6 +137,7 @@ absl::Status Engine::Impl::AnswerRepeatedSubmit(const SubmitCommand& command,
   } else {
     reply.task_id = content.task_id;
     reply.create_time = found.create_time();
+    reply.copy_task_ids = CopyTaskIds(content.task_id, found.copies());
   }
   CountRepeated(content, reply.status.ok());
   const bool wants_outcome = reply.status.ok() && command.report_outcome;
@@ -164,6 +183,16 @@ absl::Status Engine::Impl::CheckQueueForSubmit(const TaskContent& content) {
                ? absl::OkStatus()
                : ExistingQueue(content.namespace_name, content.queue).status();
   }
+  if (lanes_.HasNoLaneFor(*queue, content)) {
+    return WithRetryDelay(
+        WithReason(
+            absl::ResourceExhaustedError(absl::StrCat(
+                "the task would need a lane of its own (tenant, limit keys, "
+                "required labels), and there are ",
+                options_.max_lanes, " already")),
+            "TOO_MANY_LANES", {{"queue", queue->name}}),
+        kLaneWait);
+  }
   if (!queue->stored.settings.submit_paused) return absl::OkStatus();
   return WithReason(absl::FailedPreconditionError(absl::StrCat(
                         "queue ", queue->name, " is paused for submits")),
@@ -179,7 +208,8 @@ absl::StatusOr<Queue*> Engine::Impl::QueueForSubmit(
 }
 
 absl::Status Engine::Impl::Accept(SubmitCommand* command, std::string key,
-                                  Queue* queue, bool minted, Start start) {
+                                  Queue* queue, bool minted, Start start,
+                                  uint32_t copies) {
   TaskContent& content = *command->content;
   content.create_time = now_;
   if (command->delay.has_value()) content.eta = WallNow() + *command->delay;
@@ -195,13 +225,18 @@ absl::Status Engine::Impl::Accept(SubmitCommand* command, std::string key,
   StoredTask stored;
   stored.content = std::move(command->content);
   stored.minted = minted;
+  stored.copies = copies;
   // The journal may still list a lease of a forgotten task of the same id.
   if (!minted) stored.last_epoch = tickets_.Peek() - 1;
   LiveTask* task = tasks_.Add(std::move(key), std::move(stored));
-  if (start == Start::kBlocked) {
-    Block(task, queue);
-  } else {
+  queues_.AddBytes(queue, static_cast<int64_t>(content.payload.data.size()));
+  if (start == Start::kWhenDue && IsOrdered(content)) {
+    APIUM_ASSIGN_OR_RETURN(const bool first, JoinLine(task, queue));
+    if (first) APIUM_RETURN_IF_ERROR(AwaitEta(task));
+  } else if (start == Start::kWhenDue) {
     APIUM_RETURN_IF_ERROR(AwaitEta(task));
+  } else {
+    Block(task, queue);
   }
   AddLifeTimers(*task);
   if (content.expire_time > now_) return absl::OkStatus();
@@ -210,8 +245,13 @@ absl::Status Engine::Impl::Accept(SubmitCommand* command, std::string key,
 
 absl::Status Engine::Impl::AwaitEta(LiveTask* task) {
   const absl::Time eta = task->content().eta;
-  return eta > WallNow() ? Schedule(task, eta + lead_)
-                         : lanes_.Enqueue(task, now_);
+  if (eta > WallNow()) return Schedule(task, eta + lead_);
+  const Queue* queue =
+      queues_.Find(task->content().namespace_name, task->content().queue);
+  const bool no_lane =
+      queue != nullptr && lanes_.HasNoLaneFor(*queue, task->content());
+  return no_lane ? Schedule(task, now_ + kLaneWait)
+                 : lanes_.Enqueue(task, now_);
 }
 
 absl::Status Engine::Impl::Schedule(LiveTask* task, absl::Time due) {
@@ -286,14 +326,15 @@ absl::Status Engine::Impl::Finish(LiveTask* task, Ending ending) {
   } else {
     APIUM_RETURN_IF_ERROR(lanes_.Leave(task));
   }
-  if (task->leased()) leases_.End(task);
+  if (task->leased()) EndLease(task);
   RemoveLifeTimers(*task);
   const bool kept = KeepsOutcome(content.result_mode, ending.state);
   if (!kept) turn_.unpublished.push_back(outcome);
   FinishedTask row{.state = ending.state,
                    .outbox_position = kept ? outbox_.Add(outcome) : 0,
                    .create_time = content.create_time,
-                   .fingerprint = content.fingerprint};
+                   .fingerprint = content.fingerprint,
+                   .copies = task->stored.copies};
   // Ids that we minted come to no submitter's mind again: they are kept until
   // the result service has the outcome.
   // Others are known for as long as their result is, so that nobody reads the
@@ -313,6 +354,7 @@ absl::Status Engine::Impl::Finish(LiveTask* task, Ending ending) {
     }
   }
   tasks_.Finish(task, std::move(outcome), row);
+  if (IsOrdered(content)) APIUM_RETURN_IF_ERROR(LeaveLine(*task, ending.state));
   if (content.unique == nullptr) return absl::OkStatus();
   return ReleaseKeyAtEnd(content);
 }
@@ -321,44 +363,11 @@ void Engine::Impl::CountEnd(const LiveTask& task, const Outcome& outcome) {
   Queue* queue = queues_.Find(outcome.namespace_name, outcome.queue);
   if (queue == nullptr) return;
   queues_.CountEnd(queue, outcome.state);
+  queues_.AddBytes(queue,
+                   -static_cast<int64_t>(task.content().payload.data.size()));
   QueueStats& stats = queue->stats;
   if (task.leased()) stats.run.Record(now_ - task.lease.grant_time);
   stats.end_to_end.Record(now_ - outcome.create_time);
-}
-
-std::string Engine::Impl::WaitingReason(const LiveTask& task) {
-  if (task.state() == TaskState::kBlocked)
-    return absl::StrCat("another task holds the unique key ",
-                        task.content().unique->key);
-  if (task.state() != TaskState::kQueued) return "";
-  const TaskContent& content = task.content();
-  Queue* queue = queues_.Find(content.namespace_name, content.queue);
-  if (queue == nullptr) return "";
-  if (queue->stored.settings.paused)
-    return absl::StrCat("queue ", queue->name, " is paused");
-  if (std::string held = BreakerReason(content); !held.empty()) return held;
-  if (queue->sessions == 0)
-    return absl::StrCat("no connected worker takes tasks from queue ",
-                        queue->name);
-  absl::StatusOr<uint32_t> type_id = queues_.InternType(content.type);
-  if (!type_id.ok()) return "";
-  bool served = false;
-  bool free = false;
-  for (const auto& [number, session] : sessions_.all()) {
-    const auto& queues = session->queues;
-    if (!session->type_ids.contains(*type_id)) continue;
-    if (std::find(queues.begin(), queues.end(), queue) == queues.end())
-      continue;
-    served = true;
-    free = free || session->takes_tasks();
-  }
-  if (!served)
-    return absl::StrCat("no connected worker serves type ", content.type,
-                        " of queue ", queue->name);
-  if (task.stored.suspect) return "waits to run alone after a crash";
-  return free ? ""
-              : absl::StrCat("every worker that serves type ", content.type,
-                             " is busy");
 }
 
 TaskSnapshot Engine::Impl::SnapshotOf(const LiveTask& task) {

@@ -111,6 +111,8 @@ absl::Status Engine::Impl::DescribeSession(const OpenSessionCommand& command,
                                            Session* session) {
   session->draining = false;
   session->queue_names = command.queues;
+  session->queue_weights = command.queue_weights;
+  session->queue_weights.resize(command.queues.size(), 1);
   session->task_types = command.task_types;
   session->type_ids.clear();
   for (const std::string& type : command.task_types) {
@@ -127,16 +129,22 @@ absl::Status Engine::Impl::DescribeSession(const OpenSessionCommand& command,
 
 void Engine::Impl::Subscribe(Session* session) {
   session->queues.clear();
-  for (const std::string& name : session->queue_names) {
-    Queue* queue = queues_.Find(session->namespace_name, name);
-    if (queue == nullptr) continue;
-    session->queues.push_back(queue);
-    ++queue->sessions;
+  for (size_t i = 0; i < session->queue_names.size(); ++i) {
+    Queue* queue =
+        queues_.Find(session->namespace_name, session->queue_names[i]);
+    if (queue != nullptr) SubscribeTo(session, queue, i);
   }
 }
 
+void Engine::Impl::SubscribeTo(Session* session, Queue* queue, size_t name) {
+  session->queues.push_back(
+      {.queue = queue, .weight = session->queue_weights[name]});
+  ++queue->sessions;
+  ShareTurns(session);
+}
+
 void Engine::Impl::Unsubscribe(Session* session) {
-  for (Queue* queue : session->queues) --queue->sessions;
+  for (const Subscription& at : session->queues) --at.queue->sessions;
   session->queues.clear();
 }
 
@@ -150,6 +158,7 @@ absl::Status Engine::Impl::CloseSession(Session* session, absl::Status reason) {
                                        absl::InfinitePast()));
   }
   sessions_.Remove(session);
+  WantSweep(now_);
   return absl::OkStatus();
 }
 
@@ -189,6 +198,9 @@ absl::Status Engine::Impl::Apply(WorkerReportCommand&& command) {
   }
   if (!command.chunks.empty())
     APIUM_RETURN_IF_ERROR(ApplyChunks(*session, std::move(command.chunks)));
+  // Before the outcomes, which end the leases that are charged.
+  for (const ChargeReport& report : command.charges)
+    ApplyCharge(*session, report);
   session->draining = session->draining || command.draining;
   for (ExecutionReport& report : command.outcomes) {
     APIUM_RETURN_IF_ERROR(ApplyOutcome(session, std::move(report)));
@@ -218,7 +230,8 @@ LiveTask* Engine::Impl::LeasedTask(const Session& session,
                          task->stored.attempt == lease.attempt &&
                          task->content().task_id == lease.task_id;
   if (is_holder) return task;
-  if (!session.queues.empty()) ++session.queues.front()->stats.stale_reports;
+  if (!session.queues.empty())
+    ++session.queues.front().queue->stats.stale_reports;
   Push(session,
        ReportRefused{.epoch = lease.epoch,
                      .status = WithReason(

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "broker/engine/task.h"
@@ -13,6 +14,7 @@
 
 namespace apium::broker {
 
+struct LimitInstance;
 struct Queue;
 struct ReadyChunk;
 struct Session;
@@ -28,6 +30,8 @@ struct LiveLease {
   Queue* started_in = nullptr;  // counts it as running; null: not started
   absl::Time start_time = absl::InfinitePast();
   Progress progress;
+  absl::Duration charged;  // to its tenant, as an estimate; 0: nothing
+  std::vector<LimitInstance*> limits;  // that count it; see limit_table.h
 };
 
 // What the head row of a task's chunks says, or will say after the turn.
@@ -48,6 +52,8 @@ struct LiveTask {
   bool in_window = false;  // waits in its lane's window, or among its suspects
   absl::Time ready_time = absl::InfinitePast();  // when it became ready, as far
                                                  // as this process knows
+  absl::Time aging_since = absl::InfinitePast();  // the same, leases since then
+                                                  // left out of account
   LiveLease lease;
   std::unique_ptr<LiveChunkHead> chunk_head;  // null: not needed so far
   std::shared_ptr<const Outcome>

@@ -40,6 +40,28 @@ void AddEnd(TaskState state, Counts* counts) {
 // carries an id by mistake.
 constexpr size_t kTaskTypesMax = 100000;
 
+// Sets `count` to the number in a row; whether there is one.
+absl::StatusOr<bool> ReadCount(const StoreReader& reader,
+                               const std::string& row_key, uint64_t* count) {
+  std::string value;
+  const absl::Status read = reader.Get(row_key, &value);
+  if (absl::IsNotFound(read)) return false;
+  APIUM_RETURN_IF_ERROR(read);
+  *count = DecodeNumber(value).value_or(0);
+  return true;
+}
+
+// Of stores that have no count of them yet.
+absl::Status CountBlocked(const StoreReader& reader, Queue* queue) {
+  const uint32_t id = queue->stored.queue_id;
+  return reader.Scan(BlockedRowKey({.queue_id = id}),
+                     BlockedRowKey({.queue_id = id + 1}),
+                     [queue](std::string_view, std::string_view) {
+                       ++queue->blocked;
+                       return true;
+                     });
+}
+
 absl::Status ScanRows(
     const StoreReader& reader, char kind,
     absl::FunctionRef<absl::Status(std::string_view, std::string_view)> visit) {
@@ -78,14 +100,20 @@ absl::Status QueueTable::RecoverTypes(const StoreReader& reader) {
 
 absl::Status QueueTable::RecoverCounts(const StoreReader& reader,
                                        Queue* queue) {
+  const uint32_t id = queue->stored.queue_id;
+  APIUM_RETURN_IF_ERROR(
+      ReadCount(reader, CountRowKey(id), &queue->scheduled).status());
+  APIUM_RETURN_IF_ERROR(
+      ReadCount(reader, DeadLetterCountRowKey(id), &queue->dead_letters)
+          .status());
+  APIUM_RETURN_IF_ERROR(
+      ReadCount(reader, BytesRowKey(id), &queue->bytes).status());
+  APIUM_ASSIGN_OR_RETURN(
+      const bool counted,
+      ReadCount(reader, BlockedCountRowKey(id), &queue->blocked));
+  if (!counted) APIUM_RETURN_IF_ERROR(CountBlocked(reader, queue));
   std::string value;
-  absl::Status read = reader.Get(CountRowKey(queue->stored.queue_id), &value);
-  if (read.ok()) queue->scheduled = DecodeNumber(value).value_or(0);
-  if (!read.ok() && !absl::IsNotFound(read)) return read;
-  read = reader.Get(DeadLetterCountRowKey(queue->stored.queue_id), &value);
-  if (read.ok()) queue->dead_letters = DecodeNumber(value).value_or(0);
-  if (!read.ok() && !absl::IsNotFound(read)) return read;
-  read = reader.Get(EndsRowKey(queue->stored.queue_id), &value);
+  const absl::Status read = reader.Get(EndsRowKey(id), &value);
   if (absl::IsNotFound(read)) return absl::OkStatus();
   APIUM_RETURN_IF_ERROR(read);
   APIUM_ASSIGN_OR_RETURN(queue->ends, DecodeEndCounts(value));
@@ -147,11 +175,18 @@ void QueueTable::Delete(Queue* queue) {
   deletes_.Delete(QueueRowKey(queue->namespace_name, queue->name));
   deletes_.Delete(CountRowKey(id));
   deletes_.Delete(DeadLetterCountRowKey(id));
+  deletes_.Delete(BlockedCountRowKey(id));
+  deletes_.Delete(BytesRowKey(id));
   deletes_.Delete(EndsRowKey(id));
   deletes_.DeleteRange(LaneRowKey({.queue_id = id, .priority = 255}),
                        LaneRowKey({.queue_id = id + 1, .priority = 255}));
   deletes_.DeleteRange(ReadyRowKey({.queue_id = id, .priority = 255}, 0),
                        ReadyRowKey({.queue_id = id + 1, .priority = 255}, 0));
+  // Ordering keys that are blocked, and hold up nobody.
+  deletes_.DeleteRange(OrderingRowKey({.queue_id = id}),
+                       OrderingRowKey({.queue_id = id + 1}));
+  deletes_.DeleteRange(UnsettledRowKey({.queue_id = id}),
+                       UnsettledRowKey({.queue_id = id + 1}));
   dirty_.erase(std::remove(dirty_.begin(), dirty_.end(), queue), dirty_.end());
   by_id_.erase(id);
   by_name_[queue->namespace_name].erase(queue->name);
@@ -175,31 +210,51 @@ absl::StatusOr<uint32_t> QueueTable::InternType(const std::string& type) {
   return id;
 }
 
+std::optional<uint32_t> QueueTable::FindType(const std::string& type) const {
+  const auto it = type_ids_.find(type);
+  if (it == type_ids_.end()) return std::nullopt;
+  return it->second;
+}
+
 void QueueTable::MarkSettingsDirty(Queue* queue) {
   queue->settings_dirty = true;
   dirty_.push_back(queue);
 }
 
+void QueueTable::MarkDirty(Queue* queue, bool* flag) {
+  if (*flag) return;
+  *flag = true;
+  dirty_.push_back(queue);
+}
+
 void QueueTable::AddScheduled(Queue* queue, int64_t difference) {
   queue->scheduled += difference;
-  if (queue->scheduled_dirty) return;
-  queue->scheduled_dirty = true;
-  dirty_.push_back(queue);
+  MarkDirty(queue, &queue->scheduled_dirty);
 }
 
 void QueueTable::AddDeadLetters(Queue* queue, int64_t difference) {
   queue->dead_letters += difference;
-  if (queue->dead_letters_dirty) return;
-  queue->dead_letters_dirty = true;
-  dirty_.push_back(queue);
+  MarkDirty(queue, &queue->dead_letters_dirty);
+}
+
+void QueueTable::AddBlocked(Queue* queue, int64_t difference) {
+  queue->blocked += difference;
+  MarkDirty(queue, &queue->blocked_dirty);
+}
+
+void QueueTable::AddBytes(Queue* queue, int64_t difference) {
+  if (difference == 0) return;
+  // The tasks of a store that did not count bytes yet were not added.
+  const bool below_zero =
+      difference < 0 && queue->bytes < static_cast<uint64_t>(-difference);
+  queue->bytes = below_zero ? 0 : queue->bytes + difference;
+  MarkDirty(queue, &queue->bytes_dirty);
 }
 
 void QueueTable::CountEnd(Queue* queue, TaskState state) {
   AddEnd(state, &queue->ends);
   AddEnd(state, &queue->stats);
-  if (queue->ends_dirty) return;
-  queue->ends_dirty = true;
-  dirty_.push_back(queue);
+  MarkDirty(queue, &queue->ends_dirty);
 }
 
 void QueueTable::Flush(StoreBatch* batch) {
@@ -220,6 +275,14 @@ void QueueTable::Flush(StoreBatch* batch) {
       batch->Put(DeadLetterCountRowKey(queue->stored.queue_id),
                  EncodeNumber(queue->dead_letters));
     }
+    if (queue->blocked_dirty) {
+      batch->Put(BlockedCountRowKey(queue->stored.queue_id),
+                 EncodeNumber(queue->blocked));
+    }
+    if (queue->bytes_dirty) {
+      batch->Put(BytesRowKey(queue->stored.queue_id),
+                 EncodeNumber(queue->bytes));
+    }
     if (queue->ends_dirty) {
       batch->Put(EndsRowKey(queue->stored.queue_id),
                  EncodeEndCounts(queue->ends));
@@ -228,6 +291,8 @@ void QueueTable::Flush(StoreBatch* batch) {
     queue->scheduled_dirty = false;
     queue->ends_dirty = false;
     queue->dead_letters_dirty = false;
+    queue->blocked_dirty = false;
+    queue->bytes_dirty = false;
   }
   dirty_.clear();
 }

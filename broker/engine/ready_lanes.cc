@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "broker/engine/lane_class.h"
 #include "common/status_macros.h"
 
 namespace apium::broker {
@@ -18,13 +19,34 @@ namespace {
 constexpr size_t kChunkTasksMax = 256;
 constexpr size_t kChunkBytesMax = 1024 * 1024;
 
+// There may be many lanes with a class, each with a chunk in memory.
+constexpr size_t kClassChunkTasksMax = 16;
+
 std::tuple<uint64_t, uint32_t> PlaceOf(const LiveTask* task) {
   return {task->stored.ready_sequence, task->chunk_index};
 }
 
 LaneRank RankOf(const LaneId& id) {
   return {.inverted_priority = static_cast<uint8_t>(255 - id.priority),
-          .type_id = id.type_id};
+          .type_id = id.type_id,
+          .class_high = id.lane_class.high,
+          .class_low = id.lane_class.low};
+}
+
+// Of a lane's class, which may be none.
+const Placement& ClassOf(const std::shared_ptr<const Placement>& lane_class) {
+  static const Placement* const kNone = new Placement;
+  return lane_class == nullptr ? *kNone : *lane_class;
+}
+
+// The weight that the task says for its tenant, unless the queue says one.
+void NoteWeight(const LiveTask& task, Lane* lane) {
+  const Placement* placement = task.content().placement.get();
+  if (placement == nullptr || placement->fairness_key.empty()) return;
+  const auto& weights = lane->queue->stored.settings.fairness_weights;
+  const auto weight = weights.find(placement->fairness_key);
+  lane->tenant->weight =
+      weight == weights.end() ? placement->fairness_weight : weight->second;
 }
 
 // Where the task is in a line, or belongs.
@@ -41,13 +63,15 @@ bool IsAhead(const LiveTask& a, const LiveTask& b) {
   return PlaceOf(&a) < PlaceOf(&b);
 }
 
-ReadyLanes::ReadyLanes(const ReadyLimits& limits, const StoreReader* reader,
-                       TaskTable* tasks, QueueTable* queues, Tickets* tickets)
-    : limits_(limits),
+ReadyLanes::ReadyLanes(const ReadyLimits& bounds, const StoreReader* reader,
+                       TaskTable* tasks, QueueTable* queues, Tickets* tickets,
+                       LimitTable* limits)
+    : bounds_(bounds),
       reader_(reader),
       tasks_(tasks),
       queues_(queues),
-      tickets_(tickets) {}
+      tickets_(tickets),
+      limits_(limits) {}
 
 absl::Status ReadyLanes::Recover() {
   absl::Status visited = absl::OkStatus();
@@ -62,28 +86,47 @@ absl::Status ReadyLanes::Recover() {
           visited = absl::DataLossError("the store holds a damaged lane row");
           return false;
         }
-        Lane* lane = LaneAt(queue, id->type_id, id->priority);
+        Lane* lane = LaneAt(queue, *id, position->lane_class);
         lane->count = position->count;
         lane->cold_from = position->head_sequence;
         queue->ready += lane->count;
-        UpdateReady(lane);
+        List(lane);
         WantRefill(lane);
         return true;
       });
   return scanned.ok() ? visited : scanned;
 }
 
-Lane* ReadyLanes::LaneAt(Queue* queue, uint32_t type_id, uint8_t priority) {
-  const LaneId id{.queue_id = queue->stored.queue_id,
-                  .type_id = type_id,
-                  .priority = priority};
+Lane* ReadyLanes::LaneAt(Queue* queue, const LaneId& id,
+                         std::shared_ptr<const Placement> lane_class) {
   std::unique_ptr<Lane>& lane = queue->lanes[RankOf(id)];
-  if (lane == nullptr) {
-    lane = std::make_unique<Lane>();
-    lane->id = id;
-    lane->queue = queue;
-  }
+  if (lane != nullptr) return lane.get();
+  if (lane_class != nullptr) ++class_lanes_;
+  lane = std::make_unique<Lane>();
+  lane->id = id;
+  lane->queue = queue;
+  const Placement& placement = ClassOf(lane_class);
+  lane->tenant = queue->shares.TenantOf(placement.fairness_key);
+  ++lane->tenant->lane_count;
+  lane->group = &queue->groups[{id.type_id, placement.required_labels}];
+  lane->group->type_id = id.type_id;
+  lane->group->required_labels = placement.required_labels;
+  ++lane->group->lanes;
+  lane->lane_class = std::move(lane_class);
   return lane.get();
+}
+
+void ReadyLanes::Remove(Lane* lane) {
+  Queue* queue = lane->queue;
+  LaneGroup* group = lane->group;
+  limits_->Drop(&lane->limits);
+  queue->shares.DropLane(lane->tenant);
+  if (--group->lanes == 0) {
+    const auto group_id = std::pair(group->type_id, group->required_labels);
+    queue->groups.erase(group_id);
+  }
+  --class_lanes_;
+  queue->lanes.erase(RankOf(lane->id));
 }
 
 absl::StatusOr<Lane*> ReadyLanes::LaneOf(const LiveTask& task) {
@@ -94,20 +137,39 @@ absl::StatusOr<Lane*> ReadyLanes::LaneOf(const LiveTask& task) {
     return absl::DataLossError(
         absl::StrCat("task ", content.task_id, " is in no queue"));
   APIUM_ASSIGN_OR_RETURN(uint32_t type_id, queues_->InternType(content.type));
-  return LaneAt(queue, type_id, content.priority);
+  const LaneId id{.queue_id = queue->stored.queue_id,
+                  .type_id = type_id,
+                  .priority = content.priority,
+                  .lane_class = LaneClassId(content)};
+  const auto lane = queue->lanes.find(RankOf(id));
+  if (lane != queue->lanes.end()) return lane->second.get();
+  return LaneAt(queue, id, LaneClassOf(content));
+}
+
+bool ReadyLanes::HasNoLaneFor(const Queue& queue,
+                              const TaskContent& content) const {
+  if (class_lanes_ < bounds_.class_lanes_max || content.placement == nullptr)
+    return false;
+  const Fingerprint lane_class = LaneClassId(content);
+  if (lane_class == Fingerprint()) return false;
+  const std::optional<uint32_t> type_id = queues_->FindType(content.type);
+  if (!type_id.has_value()) return true;
+  return !queue.lanes.contains(RankOf({.type_id = *type_id,
+                                       .priority = content.priority,
+                                       .lane_class = lane_class}));
 }
 
 bool ReadyLanes::SuspectsFull(const Lane& lane) const {
   return !lane.suspects.empty() &&
-         (lane.suspects.size() >= limits_.suspect_window_tasks ||
-          suspect_bytes_ >= limits_.window_bytes);
+         (lane.suspects.size() >= bounds_.suspect_window_tasks ||
+          suspect_bytes_ >= bounds_.window_bytes);
 }
 
 bool ReadyLanes::HasRoom(const Lane& lane) const {
   if (SuspectsFull(lane)) return false;
   if (lane.window.empty()) return true;
-  return lane.window.size() < limits_.lane_window_tasks &&
-         window_bytes_ < limits_.window_bytes;
+  return lane.window.size() < bounds_.lane_window_tasks &&
+         window_bytes_ < bounds_.window_bytes;
 }
 
 ReadyChunk* ReadyLanes::OpenChunk(Lane* lane) {
@@ -115,7 +177,9 @@ ReadyChunk* ReadyLanes::OpenChunk(Lane* lane) {
   const bool hot = lane->cold_from == 0 && HasRoom(*lane);
   const bool fits = open != nullptr && open->hot == hot &&
                     open->sequence >= oldest_open_chunk_ &&
-                    open->unwritten.size() < kChunkTasksMax &&
+                    open->unwritten.size() < (lane->lane_class == nullptr
+                                                  ? kChunkTasksMax
+                                                  : kClassChunkTasksMax) &&
                     open->bytes < kChunkBytesMax;
   if (fits) return open;
   auto chunk = std::make_unique<ReadyChunk>();
@@ -125,7 +189,7 @@ ReadyChunk* ReadyLanes::OpenChunk(Lane* lane) {
   open->hot = hot;
   if (!hot && lane->cold_from == 0) {
     lane->cold_from = open->sequence;
-    UpdateReady(lane);
+    List(lane);
   }
   lane->chunks[open->sequence] = std::move(chunk);
   lane->unwritten.push_back(open);
@@ -141,6 +205,8 @@ absl::Status ReadyLanes::Enqueue(LiveTask* task, absl::Time now) {
   task->chunk = chunk;
   task->chunk_index = static_cast<uint32_t>(chunk->unwritten.size());
   task->ready_time = now;
+  task->aging_since = now;
+  NoteWeight(*task, lane);
   chunk->unwritten.push_back(task);
   chunk->bytes += task->approximate_bytes();
   ++chunk->live;
@@ -155,6 +221,7 @@ absl::Status ReadyLanes::Enqueue(LiveTask* task, absl::Time now) {
 absl::Status ReadyLanes::PutBack(LiveTask* task, absl::Time now) {
   APIUM_ASSIGN_OR_RETURN(Lane * lane, LaneOf(*task));
   --lane->queue->leased;
+  --lane->leased;
   ++lane->queue->ready;
   task->ready_time = now;
   // A lease that outlived a restart may lie behind the window: then the task is
@@ -167,14 +234,20 @@ absl::Status ReadyLanes::PutBack(LiveTask* task, absl::Time now) {
 void ReadyLanes::Take(LiveTask* task) {
   Lane* lane = task->chunk->lane;
   RemoveFromLine(task);
+  RestoreLease(lane);
+}
+
+void ReadyLanes::RestoreLease(Lane* lane) {
   --lane->queue->ready;
   ++lane->queue->leased;
+  ++lane->leased;
 }
 
 absl::Status ReadyLanes::Leave(LiveTask* task) {
   APIUM_ASSIGN_OR_RETURN(Lane * lane, LaneOf(*task));
   if (task->leased()) {
     --lane->queue->leased;
+    --lane->leased;
   } else {
     --lane->queue->ready;
   }
@@ -210,14 +283,19 @@ void ReadyLanes::AddToLine(Lane* lane, LiveTask* task) {
   }
   task->in_window = true;
   (suspect ? suspect_bytes_ : window_bytes_) += task->approximate_bytes();
-  UpdateReady(lane);
+  if (suspect) {
+    ListSuspects(lane);
+  } else if (line.front() == task) {
+    List(lane);
+  }
 }
 
 void ReadyLanes::RemoveFromLine(LiveTask* task) {
   Lane* lane = task->chunk->lane;
   const bool suspect = task->stored.suspect;
   std::deque<LiveTask*>& line = suspect ? lane->suspects : lane->window;
-  if (line.front() == task) {
+  const bool was_head = line.front() == task;
+  if (was_head) {
     line.pop_front();
   } else {
     line.erase(PlaceIn(line, task));
@@ -225,27 +303,181 @@ void ReadyLanes::RemoveFromLine(LiveTask* task) {
   task->in_window = false;
   (suspect ? suspect_bytes_ : window_bytes_) -= task->approximate_bytes();
   if (line.empty()) --(suspect ? suspect_lanes_ : ready_lanes_);
-  UpdateReady(lane);
+  if (suspect) {
+    ListSuspects(lane);
+  } else if (was_head) {
+    List(lane);
+  }
   if (lane->cold_from != 0 &&
-      lane->window.size() <= limits_.lane_window_tasks / 4)
+      lane->window.size() <= bounds_.lane_window_tasks / 4)
     WantRefill(lane);
 }
 
-void ReadyLanes::UpdateReady(Lane* lane) {
-  const auto update = [lane](bool listed, bool* was_listed,
-                             std::map<LaneRank, Lane*>* lanes) {
-    if (listed == *was_listed) return;
-    *was_listed = listed;
-    if (listed) {
-      (*lanes)[RankOf(lane->id)] = lane;
-    } else {
-      lanes->erase(RankOf(lane->id));
+LanePlace ReadyLanes::LanePlaceOf(const Lane& lane) const {
+  const QueueSettings& settings = lane.queue->stored.settings;
+  const LiveTask* head = lane.window.empty() ? nullptr : lane.window.front();
+  LanePlace place;
+  if (head == nullptr) {
+    place.sequence = lane.cold_from;
+  } else {
+    place.sequence = head->stored.ready_sequence;
+    place.index = head->chunk_index;
+  }
+  place.first = 255 - lane.id.priority;
+  if (settings.priority_aging > absl::ZeroDuration()) {
+    // Of two tasks, the one with the greater sum of priority and waiting time,
+    // in steps of the aging, comes first. Both grow alike, so that this order
+    // never changes. One that is still on disk is about to be read.
+    const absl::Time since =
+        head == nullptr ? absl::UnixEpoch() : head->aging_since;
+    place.first =
+        absl::ToUnixMillis(since) -
+        lane.id.priority * absl::ToInt64Milliseconds(settings.priority_aging);
+  }
+  place.second = lane.tenant->virtual_nanos;
+  if (settings.fairness_mode == FairnessMode::kFairnessFirst)
+    std::swap(place.first, place.second);
+  return place;
+}
+
+void ReadyLanes::List(Lane* lane) {
+  if (lane->window.empty() && lane->cold_from == 0) {
+    if (lane->order != nullptr) Unlist(lane);
+    return;
+  }
+  if (lane->order == nullptr) {
+    std::vector<Lane*>& of_tenant = lane->tenant->lanes;
+    if (of_tenant.empty()) lane->queue->shares.Activate(lane->tenant);
+    lane->tenant_index = of_tenant.size();
+    of_tenant.push_back(lane);
+    lane->order = &lane->group->ready;
+  } else {
+    const LanePlace place = LanePlaceOf(*lane);
+    if (place == lane->place) return;
+    lane->order->erase({lane->place, lane});
+  }
+  lane->place = LanePlaceOf(*lane);
+  lane->order->insert({lane->place, lane});
+}
+
+void ReadyLanes::TakeOut(Lane* lane) {
+  lane->order->erase({lane->place, lane});
+  LimitInstance* limit = std::exchange(lane->parked_at, nullptr);
+  if (limit == nullptr) return;
+  --limit->parked_lanes;
+  if (!lane->order->empty()) return;
+  const auto parked = parked_.find(limit);
+  parked->second.erase(lane->group);
+  if (parked->second.empty()) parked_.erase(parked);
+}
+
+void ReadyLanes::Unlist(Lane* lane) {
+  TakeOut(lane);
+  lane->order = nullptr;
+  std::vector<Lane*>& of_tenant = lane->tenant->lanes;
+  of_tenant.back()->tenant_index = lane->tenant_index;
+  of_tenant[lane->tenant_index] = of_tenant.back();
+  of_tenant.pop_back();
+}
+
+const LimitShare& ReadyLanes::LimitsOf(Lane* lane) {
+  if (lane->limits_revision == limits_->revision()) return lane->limits;
+  if (lane->parked_at != nullptr) Unpark(lane);
+  lane->limits_revision = limits_->revision();
+  limits_->Drop(&lane->limits);
+  LimitSubject subject{.namespace_name = lane->queue->namespace_name,
+                       .queue = lane->queue->name,
+                       .type = queues_->TypeName(lane->id.type_id)};
+  if (lane->lane_class != nullptr) {
+    subject.fairness_key = lane->lane_class->fairness_key;
+    subject.limit_keys = &lane->lane_class->limit_keys;
+  }
+  lane->limits = limits_->ShareOf(subject);
+  return lane->limits;
+}
+
+void ReadyLanes::Park(Lane* lane, LimitInstance* limit) {
+  lane->order->erase({lane->place, lane});
+  lane->order = &parked_[limit][lane->group];
+  lane->order->insert({lane->place, lane});
+  lane->parked_at = limit;
+  ++limit->parked_lanes;
+}
+
+void ReadyLanes::Unpark(Lane* lane) {
+  TakeOut(lane);
+  // What a limit held up has saved nothing.
+  lane->queue->shares.Activate(lane->tenant);
+  lane->order = &lane->group->ready;
+  lane->place = LanePlaceOf(*lane);
+  lane->order->insert({lane->place, lane});
+}
+
+void ReadyLanes::Wake(LimitInstance* limit) {
+  const auto parked = parked_.find(limit);
+  if (parked == parked_.end()) return;
+  std::vector<Lane*> first;
+  for (const auto& [group, order] : parked->second)
+    first.push_back(order.begin()->second);
+  for (Lane* lane : first) Unpark(lane);
+}
+
+void ReadyLanes::WakeFreed(absl::Time now) {
+  if (limits_->revision() != limits_revision_) {
+    // Other limits may count them now.
+    limits_revision_ = limits_->revision();
+    std::vector<Lane*> lanes;
+    for (const auto& [limit, groups] : parked_) {
+      for (const auto& [group, order] : groups) {
+        for (const auto& [place, lane] : order) lanes.push_back(lane);
+      }
     }
-  };
-  update(!lane->window.empty() || lane->cold_from != 0, &lane->listed_ready,
-         &lane->queue->ready_lanes);
-  update(!lane->suspects.empty(), &lane->listed_suspect,
-         &lane->queue->suspect_lanes);
+    for (Lane* lane : lanes) Unpark(lane);
+  }
+  for (LimitInstance* limit : limits_->TakeFreed(now)) Wake(limit);
+}
+
+void ReadyLanes::ListSuspects(Lane* lane) {
+  const bool listed = !lane->suspects.empty();
+  if (listed == lane->listed_suspect) return;
+  lane->listed_suspect = listed;
+  if (listed) {
+    lane->queue->suspect_lanes[RankOf(lane->id)] = lane;
+  } else {
+    lane->queue->suspect_lanes.erase(RankOf(lane->id));
+  }
+}
+
+void ReadyLanes::Reorder(Queue* queue) {
+  for (const auto& [key, weight] : queue->stored.settings.fairness_weights) {
+    if (Tenant* tenant = queue->shares.Find(key); tenant != nullptr)
+      tenant->weight = weight;
+  }
+  for (const auto& [rank, lane] : queue->lanes) List(lane.get());
+}
+
+void ReadyLanes::Charge(LiveTask* task) {
+  Lane* lane = task->chunk->lane;
+  if (!lane->queue->shares.shared()) return;
+  task->lease.charged = lane->queue->shares.Charge(lane->tenant);
+  for (Lane* of_tenant : lane->tenant->lanes) List(of_tenant);
+}
+
+void ReadyLanes::Settle(LiveTask* task, absl::Duration run) {
+  if (task->lease.charged == absl::ZeroDuration()) return;
+  const TaskContent& content = task->content();
+  Queue* queue = queues_->Find(content.namespace_name, content.queue);
+  Tenant* tenant =
+      queue == nullptr
+          ? nullptr
+          : queue->shares.Find(content.placement == nullptr
+                                   ? std::string()
+                                   : content.placement->fairness_key);
+  if (tenant == nullptr) return;
+  const std::vector<Lane*> lanes = tenant->lanes;
+  // It may go with its last attempt.
+  queue->shares.Settle(tenant, std::exchange(task->lease.charged, {}), run);
+  for (Lane* lane : lanes) List(lane);
 }
 
 void ReadyLanes::WantRefill(Lane* lane) {
@@ -287,9 +519,10 @@ absl::Status ReadyLanes::RefillLane(Lane* lane, absl::Time now) {
   APIUM_RETURN_IF_ERROR(scanned);
   APIUM_RETURN_IF_ERROR(loaded);
   MarkDirty(lane);
+  List(lane);
   if (more) return absl::OkStatus();
   lane->cold_from = 0;
-  UpdateReady(lane);
+  List(lane);
   uint64_t live = 0;
   for (const auto& [sequence, chunk] : lane->chunks) live += chunk->live;
   if (live != lane->count) {
@@ -324,6 +557,9 @@ absl::Status ReadyLanes::LoadChunk(Lane* lane, uint64_t sequence,
       task->ready_time = std::min(
           now, std::max(task->content().create_time, task->content().eta));
     }
+    if (task->aging_since == absl::InfinitePast())
+      task->aging_since = task->ready_time;
+    NoteWeight(*task, lane);
     AddToLine(lane, task);
   }
   if (chunk->live == 0) {
@@ -342,6 +578,11 @@ void ReadyLanes::Forget(const Queue* queue) {
                dirty_.end());
   refills_.erase(std::remove_if(refills_.begin(), refills_.end(), of_queue),
                  refills_.end());
+  for (const auto& [rank, lane] : queue->lanes) {
+    if (lane->lane_class != nullptr) --class_lanes_;
+    if (lane->order != nullptr) Unlist(lane.get());
+    limits_->Drop(&lane->limits);
+  }
 }
 
 void ReadyLanes::WriteChunks(Lane* lane, StoreBatch* batch) {
@@ -378,9 +619,19 @@ void ReadyLanes::Flush(StoreBatch* batch) {
     } else if (lane->cold_from != 0) {
       head = lane->cold_from;
     }
-    batch->Put(LaneRowKey(lane->id),
-               EncodeLane({.count = lane->count, .head_sequence = head}));
     lane->dirty = false;
+    const bool ended = lane->lane_class != nullptr && lane->count == 0 &&
+                       lane->chunks.empty() && lane->cold_from == 0 &&
+                       !lane->refill_wanted;
+    if (ended) {
+      batch->Delete(LaneRowKey(lane->id));
+      Remove(lane);
+      continue;
+    }
+    batch->Put(LaneRowKey(lane->id),
+               EncodeLane({.count = lane->count,
+                           .head_sequence = head,
+                           .lane_class = lane->lane_class}));
   }
   dirty_.clear();
 }

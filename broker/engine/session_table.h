@@ -1,6 +1,7 @@
 #ifndef APIUM_BROKER_ENGINE_SESSION_TABLE_H_
 #define APIUM_BROKER_ENGINE_SESSION_TABLE_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -23,6 +24,14 @@ namespace apium::broker {
 
 struct Queue;
 
+// A queue that a session takes tasks from.
+struct Subscription {
+  Queue* queue = nullptr;
+  uint32_t weight = 1;
+  double share = 1;  // of turns, where the least of the session has 1
+  double owed = 0;   // tasks of this turn that are left
+};
+
 // A worker's session: its stream, its credit, its leases. It outlives a broken
 // stream by the grace period.
 struct Session {
@@ -33,7 +42,8 @@ struct Session {
   std::shared_ptr<WorkerSink> sink;  // null while detached
   bool draining = false;
   std::vector<std::string> queue_names;
-  std::vector<Queue*>
+  std::vector<uint32_t> queue_weights;  // one for each of queue_names
+  std::vector<Subscription>
       queues;  // those of queue_names that exist; empty while detached
   size_t next_queue = 0;  // where the next dispatch looks first
   std::vector<std::string> task_types;
@@ -51,6 +61,11 @@ struct Session {
                         // checked, see SessionTable
 
   bool connected() const { return sink != nullptr; }
+  bool TakesFrom(const Queue* queue) const {
+    return std::any_of(
+        queues.begin(), queues.end(),
+        [queue](const Subscription& at) { return at.queue == queue; });
+  }
   bool takes_tasks() const {
     return connected() && !draining && credit > 0 && !runs_alone;
   }

@@ -49,6 +49,10 @@ class TaskTable {
       return live != nullptr ? live->content().create_time
                              : finished->create_time;
     }
+    // Further tasks that routing made of the same submit.
+    uint32_t copies() const {
+      return live != nullptr ? live->stored.copies : finished->copies;
+    }
   };
   // Looks in memory, then in the store. Pointers are valid until the end of the
   // turn, or for as long as the task waits in a window or is leased.

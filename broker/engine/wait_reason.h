@@ -1,6 +1,7 @@
 #ifndef APIUM_BROKER_ENGINE_WAIT_REASON_H_
 #define APIUM_BROKER_ENGINE_WAIT_REASON_H_
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -26,6 +27,24 @@ enum class WaitReasonKind : uint8_t {
   kRunsAlone = 13,
   kBusy = 14,
 };
+
+// In metrics: by number, the first is of none.
+inline constexpr std::array<const char*, 15> kWaitReasonNames = {
+    "",
+    "scheduled",
+    "unique_key",
+    "ordering",
+    "ordering_blocked",
+    "paused",
+    "no_worker",
+    "no_worker_for_type",
+    "no_worker_for_labels",
+    "breaker",
+    "concurrency_limit",
+    "rate_limit",
+    "limit_paused",
+    "runs_alone",
+    "busy"};
 
 // As apium.v1.WaitReason.
 struct WaitReason {

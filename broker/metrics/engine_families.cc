@@ -177,6 +177,20 @@ void AddCounters(QueueFamilies* families) {
                 {{{}, Of(&QueueStats::stale_reports)}});
 }
 
+void AddBlocked(QueueFamilies* families) {
+  std::vector<Series> series;
+  for (size_t kind = 1; kind < kWaitReasonNames.size(); ++kind) {
+    series.push_back(
+        {{{"reason", kWaitReasonNames[kind]}}, [kind](const QueueStats& queue) {
+           return queue.blocked_seconds[kind];
+         }});
+  }
+  families->Add(MetricType::Counter, "apium_queue_blocked_seconds_total",
+                "Time for which tasks have been waiting, by what holds them "
+                "up, summed over the tasks; as seen at each scrape.",
+                series);
+}
+
 void AddGauges(QueueFamilies* families) {
   const auto state = [](const char* value, uint64_t QueueStats::*field) {
     return Series{{{"state", value}}, Of(field)};
@@ -256,6 +270,7 @@ std::vector<MetricFamily> EngineFamilies(const EngineStats& stats,
   std::vector<MetricFamily> families;
   QueueFamilies queues(stats, queues_max, &families);
   AddCounters(&queues);
+  AddBlocked(&queues);
   AddGauges(&queues);
   AddBreakers(stats, &families);
   queues.AddHistogram("apium_task_queue_wait_seconds",

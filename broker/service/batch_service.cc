@@ -34,7 +34,6 @@ absl::Status TakeCallback(const ServiceContext& context,
   if (!spec->batch_id().empty()) return refuse("batch_id");
   if (spec->has_unique()) return refuse("unique");
   if (!spec->exchange().empty()) return refuse("exchange");
-  if (spec->queue().empty()) spec->set_queue(std::string(kDefaultQueue));
   SubmitCommand submit;
   const absl::Status taken = SubmitFromProto(
       context.limits, namespace_name, context.clock->Now(), spec, &submit);

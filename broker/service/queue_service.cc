@@ -20,6 +20,10 @@ namespace {
 
 constexpr size_t kPausedByBytesMax = 255;
 constexpr size_t kPauseReasonBytesMax = 1024;
+constexpr uint32_t kPeekDefault = 10;
+constexpr uint32_t kPeekMax = 100;
+// gRPC's default receive limit is 4 MiB; a task may have a payload of 1 MiB.
+constexpr size_t kPeekBytesMax = 2 * 1024 * 1024;
 
 // Fills the names of a command about one queue.
 template <typename CommandType>
@@ -186,6 +190,59 @@ grpc::ServerUnaryReactor* QueueServiceImpl::PurgeQueue(
                                        response->set_purged(reply.purged);
                                        return reply.status;
                                      });
+}
+
+grpc::ServerUnaryReactor* QueueServiceImpl::PeekQueue(
+    grpc::CallbackServerContext* rpc, const v1::PeekQueueRequest* request,
+    v1::PeekQueueResponse* response) {
+  PeekQueueCommand command;
+  absl::Status status =
+      NameQueue(request->namespace_(), "name", request->name(), &command);
+  if (status.ok() && request->max_tasks() > kPeekMax) {
+    status = OutOfRange("max_tasks", StrCat(request->max_tasks()),
+                        StrCat("in [0, ", kPeekMax, "]"));
+  }
+  if (status.ok() && !v1::TaskView_IsValid(request->view())) {
+    status = OutOfRange("view", StrCat(static_cast<int>(request->view())),
+                        "a value of TaskView");
+  }
+  if (!status.ok()) return FinishNow(rpc, status);
+  command.max_tasks =
+      request->max_tasks() == 0 ? kPeekDefault : request->max_tasks();
+  const View view =
+      request->view() == v1::TASK_VIEW_FULL ? View::kFull : View::kBasic;
+  return StartEngineCall<TaskPageReply>(
+      context_.mailbox, MailboxShare::kReserved, std::move(command), 0,
+      [response, view](TaskPageReply&& reply) {
+        size_t bytes = 0;
+        for (const TaskSnapshot& task : reply.tasks) {
+          v1::Task* const added = response->add_tasks();
+          SnapshotToProto(task, view, added);
+          bytes += added->ByteSizeLong();
+          if (bytes <= kPeekBytesMax || response->tasks_size() == 1) continue;
+          response->mutable_tasks()->RemoveLast();
+          break;
+        }
+        return reply.status;
+      });
+}
+
+grpc::ServerUnaryReactor* QueueServiceImpl::ReleaseOrderingKey(
+    grpc::CallbackServerContext* rpc,
+    const v1::ReleaseOrderingKeyRequest* request,
+    v1::ReleaseOrderingKeyResponse*) {
+  ReleaseOrderingKeyCommand command;
+  absl::Status status =
+      NameQueue(request->namespace_(), "queue", request->queue(), &command);
+  if (status.ok() && request->ordering_key().empty()) {
+    status = InvalidField("ordering_key", "is required");
+  }
+  if (status.ok()) status = CheckKey("ordering_key", request->ordering_key());
+  if (!status.ok()) return FinishNow(rpc, status);
+  command.ordering_key = request->ordering_key();
+  return StartEngineCall<StatusReply>(
+      context_.mailbox, MailboxShare::kReserved, std::move(command), 0,
+      [](StatusReply&& reply) { return reply.status; });
 }
 
 }  // namespace apium::broker

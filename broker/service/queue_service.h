@@ -36,6 +36,13 @@ class QueueServiceImpl final : public v1::QueueService::CallbackService {
   grpc::ServerUnaryReactor* PurgeQueue(
       grpc::CallbackServerContext* rpc, const v1::PurgeQueueRequest* request,
       v1::PurgeQueueResponse* response) override;
+  grpc::ServerUnaryReactor* PeekQueue(grpc::CallbackServerContext* rpc,
+                                      const v1::PeekQueueRequest* request,
+                                      v1::PeekQueueResponse* response) override;
+  grpc::ServerUnaryReactor* ReleaseOrderingKey(
+      grpc::CallbackServerContext* rpc,
+      const v1::ReleaseOrderingKeyRequest* request,
+      v1::ReleaseOrderingKeyResponse* response) override;
   grpc::ServerUnaryReactor* ExplainQueue(
       grpc::CallbackServerContext* rpc, const v1::ExplainQueueRequest* request,
       v1::ExplainQueueResponse* response) override;

@@ -21,13 +21,14 @@ void AddTime(bool present, const Proto& proto, FingerprintBuilder* builder) {
   builder->AddInt64(proto.seconds()).AddInt64(proto.nanos());
 }
 
-void AddHeaders(const v1::TaskSpec& spec, FingerprintBuilder* builder) {
+template <typename Map>
+void AddMap(const Map& map, FingerprintBuilder* builder) {
   // A protobuf map has no order of its own.
-  std::vector<std::pair<std::string_view, std::string_view>> headers(
-      spec.headers().begin(), spec.headers().end());
-  std::sort(headers.begin(), headers.end());
-  builder->AddUint64(headers.size());
-  for (const auto& [name, value] : headers) {
+  std::vector<std::pair<std::string_view, std::string_view>> entries(
+      map.begin(), map.end());
+  std::sort(entries.begin(), entries.end());
+  builder->AddUint64(entries.size());
+  for (const auto& [name, value] : entries) {
     builder->AddBytes(name).AddBytes(value);
   }
 }
@@ -60,6 +61,28 @@ void AddUnique(const v1::TaskSpec& spec, FingerprintBuilder* builder) {
   builder->AddUint64(unique.on_conflict());
 }
 
+// What most specs do not say, and what they could not say once: those without
+// have the fingerprint that they always had.
+void AddPlacement(const v1::TaskSpec& spec, FingerprintBuilder* builder) {
+  const bool says_nothing =
+      spec.fairness_key().empty() && spec.fairness_weight() == 0 &&
+      spec.ordering_key().empty() && spec.ordering_failure_policy() == 0 &&
+      spec.required_labels().empty() && spec.preferred_labels().empty() &&
+      spec.sticky_key().empty() && spec.limit_keys().empty() &&
+      spec.exchange().empty() && spec.routing_key().empty();
+  if (says_nothing) return;
+  builder->AddBytes(spec.fairness_key())
+      .AddUint64(std::bit_cast<uint64_t>(spec.fairness_weight()))
+      .AddBytes(spec.ordering_key())
+      .AddUint64(spec.ordering_failure_policy())
+      .AddBytes(spec.sticky_key())
+      .AddBytes(spec.exchange())
+      .AddBytes(spec.routing_key());
+  AddMap(spec.required_labels(), builder);
+  AddMap(spec.preferred_labels(), builder);
+  AddMap(spec.limit_keys(), builder);
+}
+
 }  // namespace
 
 Fingerprint SpecFingerprint(const v1::TaskSpec& spec) {
@@ -71,7 +94,7 @@ Fingerprint SpecFingerprint(const v1::TaskSpec& spec) {
       .AddBytes(spec.payload().content_encoding())
       .AddBool(spec.has_priority())
       .AddUint64(spec.priority());
-  AddHeaders(spec, &builder);
+  AddMap(spec.headers(), &builder);
   AddTime(spec.has_eta(), spec.eta(), &builder);
   AddTime(spec.has_delay(), spec.delay(), &builder);
   AddTime(spec.has_expire_time(), spec.expire_time(), &builder);
@@ -83,6 +106,7 @@ Fingerprint SpecFingerprint(const v1::TaskSpec& spec) {
   builder.AddUint64(spec.result_mode())
       .AddUint64(spec.delivery_mode())
       .AddBytes(spec.batch_id());
+  AddPlacement(spec, &builder);
   return builder.Finish();
 }
 

@@ -42,24 +42,6 @@ absl::Status CheckImplemented(const v1::TaskSpec& spec) {
   if (spec.has_hard_time_limit()) {
     return refuse("spec.hard_time_limit", "a hard time limit");
   }
-  if (!spec.fairness_key().empty()) {
-    return refuse("spec.fairness_key", "fair sharing within a queue");
-  }
-  if (!spec.ordering_key().empty()) {
-    return refuse("spec.ordering_key", "running in order");
-  }
-  if (!spec.required_labels().empty()) {
-    return refuse("spec.required_labels", "choosing workers by label");
-  }
-  if (!spec.preferred_labels().empty()) {
-    return refuse("spec.preferred_labels", "choosing workers by label");
-  }
-  if (!spec.sticky_key().empty()) {
-    return refuse("spec.sticky_key", "choosing workers by key");
-  }
-  if (!spec.limit_keys().empty()) {
-    return refuse("spec.limit_keys", "limits by key");
-  }
   if (!spec.exchange().empty()) {
     return refuse("spec.exchange", "exchanges");
   }

@@ -47,6 +47,7 @@ std::string EncodeRequest(const StoredRequest& request) {
     added->set_create_nanos(absl::ToUnixNanos(answer.create_time));
     added->set_minted(answer.minted);
     added->set_attached(answer.attached);
+    added->set_copies(answer.copies);
   }
   return SerializeKept(request.keep_until_millis, record);
 }
@@ -64,7 +65,8 @@ absl::StatusOr<StoredRequest> DecodeRequest(std::string_view value) {
         {.task_id = std::move(*answer.mutable_task_id()),
          .create_time = absl::FromUnixNanos(answer.create_nanos()),
          .minted = answer.minted(),
-         .attached = answer.attached()});
+         .attached = answer.attached(),
+         .copies = answer.copies()});
   }
   return request;
 }

@@ -43,6 +43,7 @@ struct StoredRequest {
     absl::Time create_time;
     bool minted = false;
     bool attached = false;
+    uint32_t copies = 0;  // further tasks that routing made of it
   };
   Fingerprint fingerprint{};    // of what was asked for
   std::vector<Answer> answers;  // one for each task that it asked for

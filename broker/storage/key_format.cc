@@ -5,7 +5,7 @@
 namespace apium::broker {
 namespace {
 
-constexpr size_t kLaneIdBytes = 9;
+constexpr size_t kLaneIdBytes = 25;
 constexpr size_t kDeadLetterPrefixBytes = 5;
 
 template <typename Integer>
@@ -38,6 +38,8 @@ std::string LanePrefix(char kind, const LaneId& lane) {
   AppendBigEndian(lane.queue_id, &key);
   AppendBigEndian(lane.type_id, &key);
   key.push_back(static_cast<char>(255 - lane.priority));
+  AppendBigEndian(lane.lane_class.high, &key);
+  AppendBigEndian(lane.lane_class.low, &key);
   return key;
 }
 
@@ -47,6 +49,27 @@ std::string PrefixedKey(char kind, std::string_view rest) {
   key.push_back(kind);
   key.append(rest);
   return key;
+}
+
+// Which of the rows of routing a row is.
+constexpr char kExchangePart = 'E';
+constexpr char kRouteRulesPart = 'R';
+
+std::string RoutingKey(char part, std::string_view rest) {
+  std::string key;
+  key.reserve(2 + rest.size());
+  key.push_back(kRoutingRow);
+  key.push_back(part);
+  key.append(rest);
+  return key;
+}
+
+// What is behind the part; nothing: the row is another one.
+std::optional<std::string_view> RestOfRoutingRow(char part,
+                                                 std::string_view row_key) {
+  if (row_key.size() < 3 || row_key[0] != kRoutingRow || row_key[1] != part)
+    return std::nullopt;
+  return row_key.substr(2);
 }
 
 bool HasKindAndSize(std::string_view row_key, char kind, size_t size) {
@@ -91,10 +114,13 @@ std::string LaneRowKey(const LaneId& lane) {
 
 std::optional<LaneId> LaneOfLaneRow(std::string_view row_key) {
   if (!HasKindAndSize(row_key, kLaneRow, 1 + kLaneIdBytes)) return std::nullopt;
-  return LaneId{.queue_id = ReadBigEndian<uint32_t>(row_key.substr(1)),
-                .type_id = ReadBigEndian<uint32_t>(row_key.substr(5)),
-                .priority = static_cast<uint8_t>(
-                    255 - static_cast<unsigned char>(row_key[9]))};
+  return LaneId{
+      .queue_id = ReadBigEndian<uint32_t>(row_key.substr(1)),
+      .type_id = ReadBigEndian<uint32_t>(row_key.substr(5)),
+      .priority =
+          static_cast<uint8_t>(255 - static_cast<unsigned char>(row_key[9])),
+      .lane_class = {.high = ReadBigEndian<uint64_t>(row_key.substr(10)),
+                     .low = ReadBigEndian<uint64_t>(row_key.substr(18))}};
 }
 
 std::string TimerRowKey(const TimerId& timer) {
@@ -194,6 +220,14 @@ std::string DeadLetterCountRowKey(uint32_t queue_id) {
   return CountRowKey(queue_id) + kDeadLetterRow;
 }
 
+std::string BlockedCountRowKey(uint32_t queue_id) {
+  return CountRowKey(queue_id) + kBlockedRow;
+}
+
+std::string BytesRowKey(uint32_t queue_id) {
+  return CountRowKey(queue_id) + 'B';
+}
+
 std::string DeadLetterRowKey(uint32_t queue_id, std::string_view task_key) {
   std::string key;
   key.reserve(kDeadLetterPrefixBytes + task_key.size());
@@ -220,6 +254,60 @@ std::optional<uint32_t> QueueIdOfRedriveRow(std::string_view row_key) {
 
 std::string BreakerRowKey(std::string_view breaker_key) {
   return PrefixedKey(kBreakerRow, breaker_key);
+}
+
+std::string LimitRowKey(std::string_view namespace_name,
+                        std::string_view limit) {
+  return PrefixedKey(kLimitRow, MakeTaskKey(namespace_name, limit));
+}
+
+std::string LimitStateRowKey(std::string_view namespace_name,
+                             std::string_view limit, std::string_view key) {
+  std::string row_key =
+      PrefixedKey(kLimitStateRow, MakeTaskKey(namespace_name, limit));
+  row_key.push_back('\0');
+  row_key.append(key);
+  return row_key;
+}
+
+std::optional<LimitRowName> LimitOfRow(std::string_view row_key) {
+  if (row_key.empty()) return std::nullopt;
+  const bool is_state = row_key.front() == kLimitStateRow;
+  if (!is_state && row_key.front() != kLimitRow) return std::nullopt;
+  row_key.remove_prefix(1);
+  const size_t zero = row_key.find('\0');
+  if (zero == std::string_view::npos) return std::nullopt;
+  LimitRowName name{.namespace_name = std::string(row_key.substr(0, zero))};
+  row_key.remove_prefix(zero + 1);
+  if (is_state) {
+    const size_t end = row_key.find('\0');
+    if (end == std::string_view::npos) return std::nullopt;
+    name.key = std::string(row_key.substr(end + 1));
+    row_key = row_key.substr(0, end);
+  }
+  name.limit = std::string(row_key);
+  return name;
+}
+
+std::string ExchangeRowKey(std::string_view exchange_key) {
+  return RoutingKey(kExchangePart, exchange_key);
+}
+
+std::optional<std::string_view> ExchangeOfRow(std::string_view row_key) {
+  return RestOfRoutingRow(kExchangePart, row_key);
+}
+
+std::string RouteRulesRowKey(std::string_view namespace_name) {
+  return RoutingKey(kRouteRulesPart, namespace_name);
+}
+
+std::optional<std::string_view> NamespaceOfRouteRulesRow(
+    std::string_view row_key) {
+  return RestOfRoutingRow(kRouteRulesPart, row_key);
+}
+
+std::string BindingRowKey(uint64_t number) {
+  return NumberedKey(kBindingRow, number);
 }
 
 std::string MetaRowKey(std::string_view name) {
@@ -256,6 +344,51 @@ std::optional<BlockedTask> BlockedTaskOfRow(std::string_view row_key) {
   if (row_key.size() < 6 || row_key.front() != kBlockedRow) return std::nullopt;
   return BlockedTask{.queue_id = ReadBigEndian<uint32_t>(row_key.substr(1)),
                      .task_key = std::string(row_key.substr(5))};
+}
+
+std::string OrderingRowKey(const OrderingLineId& line) {
+  std::string key;
+  key.reserve(5 + line.key.size());
+  key.push_back(kOrderingRow);
+  AppendBigEndian(line.queue_id, &key);
+  key.append(line.key);
+  return key;
+}
+
+std::string UnsettledRowKey(const OrderingLineId& line) {
+  std::string key;
+  key.reserve(9 + line.key.size());
+  key.push_back(kOrderingRow);
+  AppendBigEndian(uint32_t{0}, &key);
+  AppendBigEndian(line.queue_id, &key);
+  key.append(line.key);
+  return key;
+}
+
+std::optional<OrderingLineId> LineOfUnsettledRow(std::string_view row_key) {
+  if (row_key.size() < 9 || row_key.front() != kOrderingRow ||
+      ReadBigEndian<uint32_t>(row_key.substr(1)) != 0) {
+    return std::nullopt;
+  }
+  return OrderingLineId{.queue_id = ReadBigEndian<uint32_t>(row_key.substr(5)),
+                        .key = std::string(row_key.substr(9))};
+}
+
+std::string OrderingMemberRowKey(const OrderingLineId& line, uint64_t ticket) {
+  std::string key;
+  key.reserve(14 + line.key.size());
+  key.push_back(kOrderingMemberRow);
+  AppendBigEndian(line.queue_id, &key);
+  key.append(line.key).push_back('\0');
+  AppendBigEndian(ticket, &key);
+  return key;
+}
+
+std::optional<uint64_t> TicketOfMemberRow(std::string_view row_key) {
+  if (row_key.size() < 14 || row_key.front() != kOrderingMemberRow)
+    return std::nullopt;
+  return ReadBigEndian<uint64_t>(
+      row_key.substr(row_key.size() - sizeof(uint64_t)));
 }
 
 std::string RowsEnd(char row_kind) {

@@ -16,6 +16,7 @@ namespace pb = ::apium::storage::v1;
 constexpr char kLiveTag = 0x01;
 constexpr char kFinishedTag = 0x02;
 constexpr size_t kFinishedRowBytes = 2 + 3 * 8 + 16;
+constexpr size_t kCopiesBytes = 8;
 
 int64_t NanosFrom(absl::Time time) {
   if (time == absl::InfinitePast() || time == absl::InfiniteFuture()) return 0;
@@ -328,6 +329,7 @@ void EncodeTaskRow(const StoredTask& task, std::string* value) {
   HistoryToRecord(task.history, &record);
   record.set_chunks(task.chunks);
   record.set_has_details(task.has_details);
+  record.set_copies(task.copies);
   value->assign(1, kLiveTag);
   record.AppendToString(value);
 }
@@ -341,6 +343,7 @@ void EncodeTaskRow(const FinishedTask& task, std::string* value) {
   value->append(
       EncodeNumber(static_cast<uint64_t>(absl::ToUnixNanos(task.create_time))));
   value->append(FingerprintToBytes(task.fingerprint));
+  if (task.copies > 0) value->append(EncodeNumber(task.copies));
 }
 
 bool IsFinishedTaskRow(std::string_view value) {
@@ -377,11 +380,14 @@ absl::StatusOr<StoredTask> DecodeLiveTaskRow(std::string_view task_key,
   task.history = HistoryFromRecord(&record);
   task.chunks = record.chunks();
   task.has_details = record.has_details();
+  task.copies = record.copies();
   return task;
 }
 
 absl::StatusOr<FinishedTask> DecodeFinishedTaskRow(std::string_view value) {
-  if (value.size() != kFinishedRowBytes || value.front() != kFinishedTag)
+  const bool has_copies = value.size() == kFinishedRowBytes + kCopiesBytes;
+  const bool fits = has_copies || value.size() == kFinishedRowBytes;
+  if (!fits || value.front() != kFinishedTag)
     return DamagedRow("finished task");
   const auto number = [&](size_t offset) {
     return *DecodeNumber(value.substr(offset, 8));
@@ -393,7 +399,9 @@ absl::StatusOr<FinishedTask> DecodeFinishedTaskRow(std::string_view value) {
       .keep_until_millis = static_cast<int64_t>(number(2)),
       .outbox_position = number(10),
       .create_time = absl::FromUnixNanos(static_cast<int64_t>(number(18))),
-      .fingerprint = {.high = number(26), .low = number(34)}};
+      .fingerprint = {.high = number(26), .low = number(34)},
+      .copies =
+          has_copies ? static_cast<uint32_t>(number(kFinishedRowBytes)) : 0};
 }
 
 std::string EncodeReadyChunk(const std::vector<std::string_view>& task_keys) {
@@ -416,14 +424,19 @@ std::string EncodeLane(const LanePosition& lane) {
   pb::LaneRecord record;
   record.set_count(lane.count);
   record.set_head_sequence(lane.head_sequence);
+  if (lane.lane_class != nullptr)
+    ToRecord(*lane.lane_class, record.mutable_lane_class());
   return record.SerializeAsString();
 }
 
 absl::StatusOr<LanePosition> DecodeLane(std::string_view value) {
   pb::LaneRecord record;
   if (!ParseRecord(value, &record)) return DamagedRow("lane");
-  return LanePosition{.count = record.count(),
-                      .head_sequence = record.head_sequence()};
+  LanePosition lane{.count = record.count(),
+                    .head_sequence = record.head_sequence()};
+  if (record.has_lane_class())
+    lane.lane_class = FromRecord(record.mutable_lane_class());
+  return lane;
 }
 
 std::string EncodeLeaseJournal(absl::Time grant_time,

@@ -40,12 +40,14 @@ struct StoredTask {
   // rows are.
   uint64_t chunks = 0;       // positions given so far
   bool has_details = false;  // of its progress
+  // Further tasks that routing made of the same submit (copy_task_id.h).
+  uint32_t copies = 0;
 };
 
 // What the task row of a finished task holds: enough to know a repeated submit,
 // and where the outcome is.
 //   finished := 0x02 state:8 keep_until_millis:64 outbox_position:64
-//   create_nanos:64 fingerprint:128
+//   create_nanos:64 fingerprint:128 [copies:64]
 struct FinishedTask {
   TaskState state = TaskState::kSucceeded;
   int64_t keep_until_millis =
@@ -53,6 +55,7 @@ struct FinishedTask {
   uint64_t outbox_position = 0;  // 0: the outcome was not to be kept
   absl::Time create_time;
   Fingerprint fingerprint;
+  uint32_t copies = 0;  // as StoredTask; stored where there are any
 };
 
 // A task row's value is one of the two; the first byte tells which (0x01 live,
@@ -72,6 +75,7 @@ absl::StatusOr<std::vector<std::string>> DecodeReadyChunk(
 struct LanePosition {
   uint64_t count = 0;
   uint64_t head_sequence = 0;
+  std::shared_ptr<const Placement> lane_class;  // null: none
 };
 std::string EncodeLane(const LanePosition& lane);
 absl::StatusOr<LanePosition> DecodeLane(std::string_view value);

@@ -123,6 +123,8 @@ std::string EngineHarness::Submit(std::string_view id,
     content->unique = std::make_shared<Unique>(*options.unique);
   content->result_mode = options.result_mode;
   content->delivery_mode = options.delivery_mode;
+  if (options.placement.has_value())
+    content->placement = std::make_shared<Placement>(*options.placement);
   if (options.eta.has_value()) content->eta = now() + *options.eta;
   content->fingerprint = FingerprintOf(*content, options);
   std::shared_ptr<const RequestIdentity> request;
@@ -134,7 +136,8 @@ std::string EngineHarness::Submit(std::string_view id,
                                       .delay = options.delay,
                                       .expire_after = options.expire_after,
                                       .report_outcome = options.report_outcome,
-                                      .request = std::move(request)});
+                                      .request = std::move(request),
+                                      .unsaid = options.unsaid});
   last_submit_ = AnswerOf<SubmitReply>(call);
   last_task_id_ = last_submit_.task_id;
   // What follows are outcomes, if they were asked for.
@@ -267,6 +270,8 @@ std::string EngineHarness::OpenSession(const std::string& worker,
                           .held_leases = std::move(held),
                           .task_types = record.options.types,
                           .queues = record.options.queues,
+                          .queue_weights = record.options.queue_weights,
+                          .labels = record.options.labels,
                           .slots = record.options.slots});
   return Told(worker);
 }
@@ -514,6 +519,18 @@ std::string EngineHarness::Purge(const std::string& queue) {
       Send(PurgeQueueCommand{.namespace_name = "default", .queue = queue}));
 }
 
+std::string EngineHarness::Peek(const std::string& queue, uint32_t max_tasks) {
+  return Answers(Send(PeekQueueCommand{
+      .namespace_name = "default", .queue = queue, .max_tasks = max_tasks}));
+}
+
+std::string EngineHarness::ReleaseKey(const std::string& ordering_key,
+                                      const std::string& queue) {
+  return Answers(Send(ReleaseOrderingKeyCommand{.namespace_name = "default",
+                                                .queue = queue,
+                                                .ordering_key = ordering_key}));
+}
+
 std::string EngineHarness::Queue(const std::string& queue) {
   return Answers(
       Send(GetQueueCommand{.namespace_name = "default", .queue = queue}));
@@ -655,19 +672,15 @@ ReplyAddress EngineHarness::NewCall() {
   return {.sink = calls_.back(), .tag = CallSink::kTag};
 }
 
-template <typename ReplyType>
-ReplyType EngineHarness::AnswerOf(int call) const {
+const Reply* EngineHarness::FirstReply(int call) const {
   const std::vector<Reply>& replies = calls_.at(call)->replies;
-  if (replies.empty()) {
-    EXPECT_TRUE(batching_ || holding_) << "no answer";
-    return {};
-  }
-  const auto* answer = std::get_if<ReplyType>(&replies.front().body);
-  if (answer == nullptr) {
-    ADD_FAILURE() << "another kind of answer than expected";
-    return {};
-  }
-  return *answer;
+  if (!replies.empty()) return &replies.front();
+  EXPECT_TRUE(batching_ || holding_) << "no answer";
+  return nullptr;
+}
+
+void EngineHarness::FailForWrongReply() {
+  ADD_FAILURE() << "another kind of answer than expected";
 }
 
 }  // namespace apium::broker

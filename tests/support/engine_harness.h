@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -41,6 +42,8 @@ struct SubmitOptions {
   std::string request_id;
   ResultMode result_mode = ResultMode::kKeep;
   DeliveryMode delivery_mode = DeliveryMode::kAtLeastOnce;
+  std::optional<Placement> placement;
+  SubmitCommand::Unsaid unsaid;
 };
 
 struct WorkerOptions {
@@ -48,6 +51,8 @@ struct WorkerOptions {
   std::vector<std::string> queues = {"default"};
   uint32_t slots = 8;
   std::string namespace_name = "default";
+  std::vector<uint32_t> queue_weights;  // empty: all are 1
+  Placement::Labels labels;
 };
 
 struct FailOptions {
@@ -169,6 +174,11 @@ class EngineHarness {
   std::string Resume(const std::string& queue);
   std::string DeleteQueue(const std::string& queue);
   std::string Purge(const std::string& queue);
+  // Ids, in order.
+  std::string Peek(const std::string& queue = "default",
+                   uint32_t max_tasks = 10);
+  std::string ReleaseKey(const std::string& ordering_key,
+                         const std::string& queue = "default");
   // As "ready=2 scheduled=1 leased=0", or the error.
   std::string Queue(const std::string& queue = "default");
   QueueInfo QueueDetails(const std::string& queue = "default");
@@ -207,6 +217,11 @@ class EngineHarness {
   // Sends any command that carries a ReplyAddress; returns its call number.
   template <typename CommandType>
   int Send(CommandType command);
+  // Sends such a command and returns its one answer.
+  template <typename ReplyType, typename CommandType>
+  ReplyType Ask(CommandType command) {
+    return AnswerOf<ReplyType>(Send(std::move(command)));
+  }
   // Applies a command without an answer.
   void Post(Command command);
   EngineDriver& driver() { return driver_; }
@@ -221,6 +236,9 @@ class EngineHarness {
   // The one answer of a call that has just been made, if it is there.
   template <typename ReplyType>
   ReplyType AnswerOf(int call) const;
+  // Null: there is none, as is right in the middle of a turn.
+  const Reply* FirstReply(int call) const;
+  static void FailForWrongReply();
   std::string TakeFirstAnswer(int call);
   void RunTurn(std::vector<Command> commands);
   void Settle();
@@ -252,6 +270,16 @@ int EngineHarness::Send(CommandType command) {
   command.reply = NewCall();
   Post(std::move(command));
   return last_call();
+}
+
+template <typename ReplyType>
+ReplyType EngineHarness::AnswerOf(int call) const {
+  const Reply* reply = FirstReply(call);
+  if (reply == nullptr) return {};
+  const auto* answer = std::get_if<ReplyType>(&reply->body);
+  if (answer != nullptr) return *answer;
+  FailForWrongReply();
+  return {};
 }
 
 }  // namespace apium::broker

@@ -212,6 +212,32 @@ std::string BreakerText(const BreakerInfo& breaker) {
                       breaker.failures, "/", breaker.attempts);
 }
 
+std::string LimitText(const Limit& limit) {
+  const LimitSettings& settings = limit.settings;
+  std::string text = absl::StrCat(limit.name, " etag=", limit.revision);
+  if (settings.max_concurrency > 0)
+    absl::StrAppend(&text, " max=", settings.max_concurrency);
+  if (settings.rate.has_value()) {
+    absl::StrAppend(&text, " rate=", settings.rate->points, "/",
+                    absl::FormatDuration(settings.rate->period),
+                    " burst=", settings.rate->burst,
+                    " cost=", settings.rate->cost);
+  }
+  if (settings.disabled) text += " disabled";
+  return text;
+}
+
+// "acme:2" are two that run, "acme:2 points=1 waiting=3 paused" all there is to
+// say.
+std::string UsageText(const LimitUsage& usage) {
+  std::string text = absl::StrCat(usage.key, ":", usage.running);
+  if (usage.points != 0) absl::StrAppend(&text, " points=", usage.points);
+  if (usage.waiting_lanes > 0)
+    absl::StrAppend(&text, " waiting=", usage.waiting_lanes);
+  if (usage.pause_until != absl::InfinitePast()) text += " paused";
+  return text;
+}
+
 }  // namespace
 
 std::string StatusText(const absl::Status& status) {
@@ -368,6 +394,31 @@ std::string ReplyText(const Reply& reply) {
                   absl::StrAppend(out, breaker.type, " ", BreakerText(breaker));
                 });
           },
+          [](const LimitReply& limit) {
+            return limit.status.ok() ? LimitText(limit.limit)
+                                     : StatusText(limit.status);
+          },
+          [](const LimitPageReply& page) {
+            if (!page.status.ok()) return StatusText(page.status);
+            std::string text = absl::StrJoin(
+                page.limits, "; ", [](std::string* out, const Limit& limit) {
+                  absl::StrAppend(out, LimitText(limit));
+                });
+            if (!page.next_page_token.empty()) text += " ...";
+            return text;
+          },
+          [](const LimitUsageReply& page) {
+            if (!page.status.ok()) return StatusText(page.status);
+            std::string text =
+                absl::StrJoin(page.usage, "; ",
+                              [](std::string* out, const LimitUsage& usage) {
+                                absl::StrAppend(out, UsageText(usage));
+                              });
+            if (!page.next_page_token.empty()) text += " ...";
+            return text;
+          },
+          // Those that have no text of their own.
+          [](const auto& other) { return StatusText(other.status); },
           [](const CancelTasksReply& reply) { return CancelsText(reply); },
           [](const TaskCountsReply& reply) { return CountsText(reply); },
       },

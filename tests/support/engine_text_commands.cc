@@ -100,6 +100,10 @@ std::string ReportText(const WorkerReportCommand& command) {
     absl::StrAppend(&text, " chunk ", report.number, " ",
                     LeaseText(report.lease));
   }
+  for (const ChargeReport& report : command.charges) {
+    absl::StrAppend(&text, " charge ", report.limit, " ", report.points, " ",
+                    LeaseText(report.lease));
+  }
   for (const ExecutionReport& report : command.outcomes) {
     absl::StrAppend(&text, " ", kKinds[static_cast<int>(report.kind)], " ",
                     LeaseText(report.lease));
@@ -256,6 +260,26 @@ std::string CommandText(const Command& command) {
           [](const ResetBreakerCommand& reset) {
             return absl::StrCat("reset breaker ", reset.type,
                                 " tag=", reset.reply.tag);
+          },
+          [](const CreateLimitCommand& create) {
+            return absl::StrCat("create limit ", create.limit.name,
+                                " tag=", create.reply.tag);
+          },
+          [](const UpdateLimitCommand& update) {
+            return absl::StrCat("update limit ", update.name,
+                                " tag=", update.reply.tag);
+          },
+          [](const DeleteLimitCommand& remove) {
+            return absl::StrCat("delete limit ", remove.name,
+                                " tag=", remove.reply.tag);
+          },
+          [](const PauseLimitKeyCommand& pause) {
+            return absl::StrCat("pause limit ", pause.limit, " key ", pause.key,
+                                " tag=", pause.reply.tag);
+          },
+          // Those that have no text of their own.
+          [](const auto& other) {
+            return absl::StrCat("another command, tag=", other.reply.tag);
           },
           [](const ListBatchesCommand& list) {
             return absl::StrCat("list batches, tag=", list.reply.tag);

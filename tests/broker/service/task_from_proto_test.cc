@@ -360,6 +360,18 @@ TEST(SpecFingerprintTest, DiffersWithEveryField) {
       [](auto* s) {
         s->mutable_unique()->set_on_conflict(v1::UNIQUE_CONFLICT_ATTACH);
       },
+      [](auto* s) { s->set_fairness_key("x"); },
+      [](auto* s) { s->set_fairness_weight(2); },
+      [](auto* s) { s->set_ordering_key("x"); },
+      [](auto* s) {
+        s->set_ordering_failure_policy(v1::ORDERING_FAILURE_POLICY_BLOCK);
+      },
+      [](auto* s) { (*s->mutable_required_labels())["x"] = ""; },
+      [](auto* s) { (*s->mutable_preferred_labels())["x"] = ""; },
+      [](auto* s) { (*s->mutable_limit_keys())["x"] = ""; },
+      [](auto* s) { s->set_sticky_key("x"); },
+      [](auto* s) { s->set_exchange("x"); },
+      [](auto* s) { s->set_routing_key("x"); },
   };
   std::vector<Fingerprint> seen = {SpecFingerprint(MinimalSpec())};
   for (const auto& change : changes) {
