@@ -68,6 +68,7 @@ EngineHistory::EngineHistory(uint64_t seed, const HistoryOptions& options)
       random_(seed),
       submit_percent_(15 + Below(30)),
       unique_percent_(Below(3) * 25),
+      placement_percent_(Below(3) * 35),
       driver_(RandomOptions(seed), absl::FromUnixSeconds(1'700'000'000)),
       model_(RandomOptions(seed)),
       calls_(std::make_shared<Calls>(this)) {
@@ -161,7 +162,11 @@ void EngineHistory::Step() {
   } else if (kind < 86) {
     AddDeadLetterCommand();
   } else if (kind < 88) {
-    AddBreakerCommand();
+    if (placement_percent_ > 0 && Chance(60)) {
+      AddLimitCommand();
+    } else {
+      AddBreakerCommand();
+    }
   } else if (kind < 91) {
     AddQueueCommand();
   } else if (kind < 97) {
@@ -247,6 +252,7 @@ SubmitCommand EngineHistory::RandomSubmit() {
         Chance(50) ? ResultMode::kIgnore : ResultMode::kKeepFailures;
   }
   if (Chance(15)) content->delivery_mode = DeliveryMode::kAtMostOnce;
+  AddPlacement(content.get());
   SubmitCommand submit;
   if (Chance(25)) {
     submit.delay = absl::Milliseconds(Below(8000));

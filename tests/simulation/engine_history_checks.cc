@@ -76,7 +76,9 @@ void EngineHistory::RunToCompletion() {
                          .worker_id = willing.name,
                          .task_types = {"job", "mail"},
                          .queues = {"default", "extra"},
+                         .labels = {{"disk", "fast"}, {"gpu", "yes"}},
                          .slots = 4});
+  DeleteLimits();
   CloseBatches();
   Settle();
   // The other workers say no more: what they hold is lost in time.

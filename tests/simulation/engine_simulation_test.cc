@@ -99,6 +99,10 @@ TEST(EngineSimulationSelfTest, HistoriesMeetDeadLettersBreakersAndKeys) {
     EngineHistory history(seed, {});
     history.Run();
     const ReferenceModel::Counts& counts = history.model_counts();
+    total.limited += counts.limited;
+    total.points_taken += counts.points_taken;
+    total.charges += counts.charges;
+    total.throttled += counts.throttled;
     total.letters += counts.letters;
     total.edited += counts.edited;
     total.redriven += counts.redriven;
@@ -112,6 +116,10 @@ TEST(EngineSimulationSelfTest, HistoriesMeetDeadLettersBreakersAndKeys) {
     total.keys_twice += counts.keys_twice;
     total.attached += counts.attached;
   }
+  EXPECT_GT(total.limited, 100u);
+  EXPECT_GT(total.points_taken, 100u);
+  EXPECT_GT(total.charges, 10u);
+  EXPECT_GT(total.throttled, 10u);
   EXPECT_GT(total.letters, 500u);
   EXPECT_GT(total.edited, 50u);
   EXPECT_GT(total.redriven, 100u);

@@ -95,6 +95,7 @@ void ReferenceModel::Recover(absl::Time now, const Engine& engine) {
     session.draining = false;
     session.queues.clear();
     session.types.clear();
+    session.labels.clear();
     session.last_seen = now_;
     ++it;
   }

@@ -73,6 +73,10 @@ class ReferenceModel {
     size_t requests_repeated = 0;  // atomic submits
     size_t keys_twice = 0;
     size_t attached = 0;  // by atomic submits
+    size_t limited = 0;   // tasks that only a limit held up
+    size_t points_taken = 0;
+    size_t charges = 0;
+    size_t throttled = 0;
   };
   const Counts& counts() const { return counts_; }
 
@@ -125,6 +129,7 @@ class ReferenceModel {
     uint32_t credit = 0;
     std::set<std::string> types;
     std::vector<std::string> queues;
+    Placement::Labels labels;
     absl::Time last_seen;
     std::map<uint64_t, std::string> leases;  // epoch to task
   };
@@ -226,7 +231,8 @@ class ReferenceModel {
     std::map<uint64_t, std::vector<std::string>> expected_replies;  // by tag
     std::map<const WorkerSink*, std::vector<std::string>> expected_pushes;
     std::multiset<std::string> expected_outcomes;
-    std::set<uint64_t> watches;  // tags
+    std::set<uint64_t> watches;     // tags
+    std::set<uint64_t> unmodelled;  // tags whose answers are not looked at
     std::map<uint64_t, std::vector<const Reply*>> replies;
     std::map<const WorkerSink*, std::vector<const WorkerPush*>> pushes;
     std::vector<const Outcome*> outcomes;  // also those that are not kept
@@ -286,12 +292,20 @@ class ReferenceModel {
   void Apply(const GetBreakerCommand& command);
   void Apply(const ListBreakersCommand& command);
   void Apply(const ResetBreakerCommand& command);
+  void Apply(const CreateLimitCommand& command);
+  void Apply(const GetLimitCommand& command);
+  void Apply(const UpdateLimitCommand& command);
+  void Apply(const DeleteLimitCommand& command);
+  void Apply(const PauseLimitKeyCommand& command);
   // Not modelled; their answers are not looked at.
   void Apply(const ListTasksCommand&) {}
   void Apply(const ListQueuesCommand&) {}
   void Apply(const DrainWorkerCommand&) {}
   void Apply(const SetAdmissionCommand&) {}
   void Apply(const GetStatsCommand&) {}
+  // Not in the histories.
+  template <typename CommandType>
+  void Apply(const CommandType&) {}
 
   void Accept(const SubmitCommand& command, const std::string& id,
               bool blocked);
@@ -335,7 +349,7 @@ class ReferenceModel {
   void CrashAttempt(const std::string& id);
   // `delay`: none: as the number of returns says.
   void ReturnTask(const std::string& id, std::optional<absl::Duration> delay,
-                  bool may_have_run);
+                  bool may_have_run, bool throttled = false);
   void WaitAgain(const std::string& id, absl::Duration delay);
   // It expired, or its total time is used up.
   void EndLate(const std::string& id);
@@ -348,6 +362,31 @@ class ReferenceModel {
   void CheckSuspects(const Session& session, const Task& task,
                      const std::string& delivery);
   void CheckNothingIsHeldBack();
+
+  // reference_model_placement.cc
+  struct ModelLimit {
+    Limit limit;
+  };
+  // Of one limit under one key.
+  struct Points {
+    double left = 0;
+    absl::Time time;  // at which that was so
+  };
+  // Whom a task gets the benefit of rounding for.
+  enum class Benefit { kFree, kLimited };
+  static std::string TenantOf(const TaskContent& content);
+  // Whether they wait in one lane, if they are of one queue.
+  static bool IsAlike(const TaskContent& a, const TaskContent& b);
+  static bool HasLabels(const Session& session, const TaskContent& content);
+  Points& PointsAt(const ModelLimit& model, const std::string& key);
+  // Whether a limit holds the task up.
+  bool IsLimited(const Task& task, Benefit benefit);
+  void TakePoints(const Task& task);
+  void ApplyCharge(uint64_t session, const ChargeReport& report);
+  // Whether the return is one that pauses a limit's key.
+  bool Throttle(const Task& task, const ExecutionReport& report);
+  std::string LimitAnswer(const std::string& name) const;
+  void ForgetUse(const std::string& name);
 
   // reference_model_batches.cc.
   // Why a task whose id is new is refused; empty: it is not.
@@ -517,6 +556,10 @@ class ReferenceModel {
   std::map<std::string, Redriving> redrives_;  // by queue
   std::vector<LetterJob> letter_jobs_;         // in the order of their calls
   std::map<std::string, Breaker> breakers_;    // by type
+  std::map<std::string, ModelLimit> limits_;   // by name
+  // By name and key.
+  std::map<std::pair<std::string, std::string>, Points> points_;
+  std::map<std::pair<std::string, std::string>, absl::Time> pauses_;
   // What is on disk: names of queues by their number, and their letters.
   std::map<uint32_t, std::string> queue_names_;
   std::map<std::string, std::map<std::string, std::string>> letter_rows_;

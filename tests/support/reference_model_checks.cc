@@ -400,8 +400,9 @@ void ReferenceModel::CompareReplies() {
     std::vector<std::string> texts;
     bool modelled = true;
     for (const Reply* reply : record_.replies[tag]) {
-      modelled =
-          modelled && !std::holds_alternative<TaskPageReply>(reply->body);
+      modelled = modelled &&
+                 !std::holds_alternative<TaskPageReply>(reply->body) &&
+                 record_.unmodelled.count(tag) == 0;
       texts.push_back(ModelReplyText(*reply));
     }
     if (modelled && texts != expected) {
@@ -418,6 +419,7 @@ bool ReferenceModel::Serves(const Session& session, const Task& task) const {
   return queue != queues_.end() && !queue->second.paused &&
          !IsHeldBack(task.content->type) &&
          session.types.count(task.content->type) > 0 &&
+         HasLabels(session, *task.content) &&
          std::count(session.queues.begin(), session.queues.end(), name) > 0;
 }
 
@@ -435,6 +437,7 @@ void ReferenceModel::TakeDeliveries(const Effects& effects) {
     Session& session = sessions_[number];
     CheckDelivery(session, *delivery);
     Task& task = it->second;
+    TakePoints(task);
     if (session.credit > 0) --session.credit;
     task.state = TaskState::kLeased;
     task.attempt = delivery->attempt;
@@ -463,6 +466,7 @@ void ReferenceModel::CheckDelivery(const Session& session,
   if (task.state != TaskState::kQueued) wrong("is not ready");
   if (!Serves(session, task))
     wrong("not served, paused, or held back by a breaker");
+  if (IsLimited(task, Benefit::kFree)) wrong("beyond a limit");
   if (task.content->eta > now_) wrong("before its ETA");
   if (task.content->expire_time <= now_) wrong("after its expiry");
   if (task.cancel_requested) wrong("after its cancellation");
@@ -515,14 +519,14 @@ void ReferenceModel::CheckOrder(const Session& session, const Task& delivered) {
                           : task.suspect && !session.leases.empty()) {
       continue;
     }
-    const bool same_lane =
-        task.content->type == delivered.content->type &&
-        task.content->priority == delivered.content->priority;
+    if (IsLimited(task, Benefit::kLimited)) continue;
+    const bool same_lane = IsAlike(*task.content, *delivered.content);
     // Suspects of other lanes may not have been read yet.
     if (delivered.suspect && !same_lane) continue;
     const bool overtaken =
         task.content->priority > delivered.content->priority ||
         (task.content->priority == delivered.content->priority &&
+         TenantOf(*task.content) == TenantOf(*delivered.content) &&
          (same_lane ? task.place < delivered.place
                     : task.place_turn < delivered.place_turn));
     if (overtaken) {
