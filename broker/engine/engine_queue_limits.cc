@@ -39,7 +39,7 @@ void VisitReady(const Queue& queue, Order order,
     if (line.empty()) return;
     by_priority[rank.priority()].push_back({line.begin(), line.end()});
   };
-  for (const auto& [rank, lane] : queue.ready_lanes) add(rank, lane->window);
+  for (const auto& [rank, lane] : queue.lanes) add(rank, lane->window);
   for (const auto& [rank, lane] : queue.suspect_lanes)
     add(rank, lane->suspects);
   const auto visit_priority = [&](std::vector<Position>& lines) {

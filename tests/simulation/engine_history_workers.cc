@@ -44,6 +44,7 @@ void EngineHistory::Connect(Worker* worker) {
                              .worker_id = worker->name,
                              .session_id = worker->session_id,
                              .queues = {"default"},
+                             .labels = RandomLabels(),
                              .slots = 4};
   for (const auto& [epoch, lease] : worker->held) {
     open.held_leases.push_back(lease);
@@ -72,6 +73,7 @@ ExecutionReport EngineHistory::RandomOutcome(Worker* worker,
   report.failure = {.type = Chance(10) ? "Final" : "Boom",
                     .non_retryable = Chance(10)};
   report.retry_delay = absl::Milliseconds(Below(3000));
+  if (Chance(20)) report.throttled_limit = Chance(50) ? "customer" : "rate";
   for (const LeaseName& cancelled : worker->to_cancel) {
     if (cancelled.epoch == lease.epoch && Chance(60)) {
       report.kind = Kind::kCancelled;
@@ -86,6 +88,7 @@ void EngineHistory::AddReport(Worker* worker) {
   for (const auto& [epoch, lease] : worker->held) {
     if (Chance(30)) report.started.push_back({lease, driver_.now()});
     AddStream(lease, worker->appended[epoch], &report);
+    AddCharges(lease, &report);
     if (Chance(50)) report.outcomes.push_back(RandomOutcome(worker, lease));
     if (Chance(5)) report.outcomes.push_back(RandomOutcome(worker, lease));
   }

@@ -99,6 +99,10 @@ TEST(EngineSimulationSelfTest, HistoriesMeetDeadLettersBreakersAndKeys) {
     EngineHistory history(seed, {});
     history.Run();
     const ReferenceModel::Counts& counts = history.model_counts();
+    total.limited += counts.limited;
+    total.points_taken += counts.points_taken;
+    total.charges += counts.charges;
+    total.throttled += counts.throttled;
     total.letters += counts.letters;
     total.edited += counts.edited;
     total.redriven += counts.redriven;
@@ -112,6 +116,10 @@ TEST(EngineSimulationSelfTest, HistoriesMeetDeadLettersBreakersAndKeys) {
     total.keys_twice += counts.keys_twice;
     total.attached += counts.attached;
   }
+  EXPECT_GT(total.limited, 100u);
+  EXPECT_GT(total.points_taken, 100u);
+  EXPECT_GT(total.charges, 10u);
+  EXPECT_GT(total.throttled, 10u);
   EXPECT_GT(total.letters, 500u);
   EXPECT_GT(total.edited, 50u);
   EXPECT_GT(total.redriven, 100u);
@@ -124,6 +132,25 @@ TEST(EngineSimulationSelfTest, HistoriesMeetDeadLettersBreakersAndKeys) {
   EXPECT_GT(total.requests_repeated, 20u);
   EXPECT_GT(total.keys_twice, 8u);
   EXPECT_GT(total.attached, 4u);
+}
+
+TEST(EngineSimulationSelfTest, HistoriesMeetOrdersAndFullQueues) {
+  ReferenceModel::Counts total;
+  for (uint64_t seed = 1; seed <= 200; ++seed) {
+    EngineHistory history(seed, {});
+    history.Run();
+    const ReferenceModel::Counts& counts = history.model_counts();
+    total.waited_in_line += counts.waited_in_line;
+    total.keys_blocked += counts.keys_blocked;
+    total.keys_released += counts.keys_released;
+    total.rest_failed += counts.rest_failed;
+    total.queue_full += counts.queue_full;
+  }
+  EXPECT_GT(total.waited_in_line, 500u);
+  EXPECT_GT(total.keys_blocked, 50u);
+  EXPECT_GT(total.keys_released, 50u);
+  EXPECT_GT(total.rest_failed, 50u);
+  EXPECT_GT(total.queue_full, 50u);
 }
 
 // The checker bites: a disk that forgets what it acknowledged is found out.

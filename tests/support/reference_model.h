@@ -73,8 +73,20 @@ class ReferenceModel {
     size_t requests_repeated = 0;  // atomic submits
     size_t keys_twice = 0;
     size_t attached = 0;  // by atomic submits
+    size_t limited = 0;   // tasks that only a limit held up
+    size_t points_taken = 0;
+    size_t charges = 0;
+    size_t throttled = 0;
+    size_t waited_in_line = 0;
+    size_t keys_blocked = 0;
+    size_t keys_released = 0;
+    size_t rest_failed = 0;  // behind the failed head of their order
+    size_t queue_full = 0;
   };
   const Counts& counts() const { return counts_; }
+  // Queue and ordering key.
+  using LineId = std::pair<std::string, std::string>;
+  std::vector<LineId> BlockedKeys() const;
 
  private:
   struct Chunk {
@@ -108,6 +120,8 @@ class ReferenceModel {
     std::vector<Chunk> chunks;
     uint32_t refused_attempt = 0;  // takes no more chunks
     uint64_t chunks_deleted_turn = 0;
+    uint64_t behind_dispatch_turn = 0;  // in which it became the first of its
+                                        // order while the engine dispatched
     // Finished:
     absl::Time finish_time;
     uint64_t finish_turn = 0;
@@ -125,6 +139,7 @@ class ReferenceModel {
     uint32_t credit = 0;
     std::set<std::string> types;
     std::vector<std::string> queues;
+    Placement::Labels labels;
     absl::Time last_seen;
     std::map<uint64_t, std::string> leases;  // epoch to task
   };
@@ -144,6 +159,7 @@ class ReferenceModel {
     bool paused = false;
     bool submit_paused = false;
     bool dead_letter = false;
+    uint64_t max_length = 0;  // 0: no limit
   };
   struct UniqueKey {
     std::string holder;  // task id
@@ -226,7 +242,8 @@ class ReferenceModel {
     std::map<uint64_t, std::vector<std::string>> expected_replies;  // by tag
     std::map<const WorkerSink*, std::vector<std::string>> expected_pushes;
     std::multiset<std::string> expected_outcomes;
-    std::set<uint64_t> watches;  // tags
+    std::set<uint64_t> watches;     // tags
+    std::set<uint64_t> unmodelled;  // tags whose answers are not looked at
     std::map<uint64_t, std::vector<const Reply*>> replies;
     std::map<const WorkerSink*, std::vector<const WorkerPush*>> pushes;
     std::vector<const Outcome*> outcomes;  // also those that are not kept
@@ -286,12 +303,21 @@ class ReferenceModel {
   void Apply(const GetBreakerCommand& command);
   void Apply(const ListBreakersCommand& command);
   void Apply(const ResetBreakerCommand& command);
+  void Apply(const ReleaseOrderingKeyCommand& command);
+  void Apply(const CreateLimitCommand& command);
+  void Apply(const GetLimitCommand& command);
+  void Apply(const UpdateLimitCommand& command);
+  void Apply(const DeleteLimitCommand& command);
+  void Apply(const PauseLimitKeyCommand& command);
   // Not modelled; their answers are not looked at.
   void Apply(const ListTasksCommand&) {}
   void Apply(const ListQueuesCommand&) {}
   void Apply(const DrainWorkerCommand&) {}
   void Apply(const SetAdmissionCommand&) {}
   void Apply(const GetStatsCommand&) {}
+  // Not in the histories.
+  template <typename CommandType>
+  void Apply(const CommandType&) {}
 
   void Accept(const SubmitCommand& command, const std::string& id,
               bool blocked);
@@ -311,6 +337,8 @@ class ReferenceModel {
   // The job whose cancel this outcome is; null: none.
   CancelJob* JobOf(const Outcome& outcome);
   void TakeJobCancels();
+  // Whether it was allowed.
+  bool TakeJobCancel(const Outcome& outcome);
   void AnswerJobs();
   void EndForgets();
   // Null where the engine answers that it does not know the task (any more).
@@ -335,7 +363,7 @@ class ReferenceModel {
   void CrashAttempt(const std::string& id);
   // `delay`: none: as the number of returns says.
   void ReturnTask(const std::string& id, std::optional<absl::Duration> delay,
-                  bool may_have_run);
+                  bool may_have_run, bool throttled = false);
   void WaitAgain(const std::string& id, absl::Duration delay);
   // It expired, or its total time is used up.
   void EndLate(const std::string& id);
@@ -348,6 +376,31 @@ class ReferenceModel {
   void CheckSuspects(const Session& session, const Task& task,
                      const std::string& delivery);
   void CheckNothingIsHeldBack();
+
+  // reference_model_placement.cc
+  struct ModelLimit {
+    Limit limit;
+  };
+  // Of one limit under one key.
+  struct Points {
+    double left = 0;
+    absl::Time time;  // at which that was so
+  };
+  // Whom a task gets the benefit of rounding for.
+  enum class Benefit { kFree, kLimited };
+  static std::string TenantOf(const TaskContent& content);
+  // Whether they wait in one lane, if they are of one queue.
+  static bool IsAlike(const TaskContent& a, const TaskContent& b);
+  static bool HasLabels(const Session& session, const TaskContent& content);
+  Points& PointsAt(const ModelLimit& model, const std::string& key);
+  // Whether a limit holds the task up.
+  bool IsLimited(const Task& task, Benefit benefit);
+  void TakePoints(const Task& task);
+  void ApplyCharge(uint64_t session, const ChargeReport& report);
+  // Whether the return is one that pauses a limit's key.
+  bool Throttle(const Task& task, const ExecutionReport& report);
+  std::string LimitAnswer(const std::string& name) const;
+  void ForgetUse(const std::string& name);
 
   // reference_model_batches.cc.
   // Why a task whose id is new is refused; empty: it is not.
@@ -409,6 +462,47 @@ class ReferenceModel {
   std::string PlanSubmit(const TaskContent& content, Plan* plan);
   // Empty: the call is refused, and the answer expected.
   std::vector<Plan> PlanAll(const SubmitAllCommand& command);
+
+  // reference_model_ordering.cc
+  // Tasks of a queue with the same ordering key.
+  struct Line {
+    std::string head;  // may run; empty: none may
+    std::vector<std::string> waiting;
+    std::set<std::string> to_fail;  // of them
+    bool failing = false;           // until the next turn
+    bool blocked = false;
+    bool empty() const {
+      return head.empty() && waiting.empty() && !failing && !blocked;
+    }
+    bool wants_head() const {
+      return head.empty() && !waiting.empty() && !failing && !blocked;
+    }
+  };
+  static bool IsOrdered(const TaskContent& content);
+  static LineId LineOf(const TaskContent& content);
+  bool WaitsInLine(const std::string& id) const;
+  // Whether the task is the first; else it waits in its line.
+  bool JoinLine(const std::string& id);
+  void LeaveLine(const std::string& id);
+  void PassLineOn(const LineId& key);
+  // Those whose head failed in a former turn.
+  void FailMembers();
+  // Whether this turn purged the task before it could become the first.
+  bool WasPurgedWhileBlocked(const std::string& id) const;
+  // Whether that came of the end of the first.
+  bool WillBePurgedByItsLine(const std::string& id) const;
+  bool TakeJobCancelWhileBlocked(const std::string& id);
+  std::string LineText(const std::string& id) const;
+  // What submits ask of a queue.
+  struct Demand {
+    uint64_t tasks = 0;
+    uint64_t replaced = 0;
+  };
+  void AddDemand(const TaskContent& content, Claim claim, Demand* demand);
+  // Why the queue does not take it; empty: it does.
+  std::string RoomRefusal(const std::string& queue, const Demand& demand);
+  std::string RoomRefusal(const SubmitAllCommand& command,
+                          const std::vector<Plan>& plans);
 
   // reference_model_dead_letters.cc
   void KeepLetter(const std::string& id, const std::string& failure_type);
@@ -517,9 +611,15 @@ class ReferenceModel {
   std::map<std::string, Redriving> redrives_;  // by queue
   std::vector<LetterJob> letter_jobs_;         // in the order of their calls
   std::map<std::string, Breaker> breakers_;    // by type
+  std::map<std::string, ModelLimit> limits_;   // by name
+  // By name and key.
+  std::map<std::pair<std::string, std::string>, Points> points_;
+  std::map<std::pair<std::string, std::string>, absl::Time> pauses_;
   // What is on disk: names of queues by their number, and their letters.
   std::map<uint32_t, std::string> queue_names_;
   std::map<std::string, std::map<std::string, std::string>> letter_rows_;
+  std::map<LineId, Line> lines_;
+  bool dispatching_ = false;  // the turn's commands are carried out
   Counts counts_;
   std::map<uint64_t, std::string> minted_ids_;  // by tag, of this turn
   TurnRecord record_;

@@ -98,7 +98,7 @@ void ReferenceModel::ApplyOutcome(uint64_t session_number,
       if (ran) task->suspect = false;
       std::optional<absl::Duration> delay = report.return_delay;
       if (!delay.has_value() && session.draining) delay = absl::ZeroDuration();
-      ReturnTask(id, delay, ran);
+      ReturnTask(id, delay, ran, Throttle(*task, report));
       return;
     }
     case ExecutionReport::Kind::kCrashed:
@@ -162,15 +162,17 @@ void ReferenceModel::CrashAttempt(const std::string& id) {
 
 void ReferenceModel::ReturnTask(const std::string& id,
                                 std::optional<absl::Duration> delay,
-                                bool may_have_run) {
+                                bool may_have_run, bool throttled) {
   Task& task = tasks_[id];
-  ++task.returns;
+  if (!throttled) ++task.returns;
   AddEvent(&task, 'b');
   if (!task.cancel_requested && AtMostOnce(*task.content) && may_have_run) {
     Exhaust(id, "apium.AtMostOnce");
-  } else if (!task.cancel_requested &&
+  } else if (!task.cancel_requested && !throttled &&
              task.returns >= task.content->retry_policy.max_returns) {
     Exhaust(id, "apium.TooManyReturns");
+  } else if (throttled) {
+    WaitAgain(id, absl::ZeroDuration());
   } else {
     WaitAgain(id, delay.value_or(ReturnDelay(task.returns)));
   }
@@ -227,6 +229,8 @@ void ReferenceModel::CheckNothingIsHeldBack() {
           task.content->expire_time <= now_ || AttemptsEnd(task) <= now_;
       if (task.suspect && !session.leases.empty()) {
         suspects = true;  // a late one is, until its timer comes
+      } else if (IsLimited(task, Benefit::kLimited)) {
+        ++counts_.limited;
       } else if (task.suspect && !late) {
         AddViolation(absl::StrCat(id, " waits, and ", session.worker_id,
                                   " holds nothing else"));

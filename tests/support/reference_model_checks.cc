@@ -17,6 +17,15 @@ namespace {
 
 const char kPurged[] = "apium.Purged";
 
+// As far as the model knows it.
+const char* WaitText(const std::string& reason) {
+  if (absl::StartsWith(reason, "the breaker of type ")) return " held";
+  if (absl::StartsWith(reason, "the ordering key "))
+    return " in a blocked line";
+  return absl::StartsWith(reason, "waits for those before it") ? " in line"
+                                                               : "";
+}
+
 std::string SnapshotText(const TaskReply& reply) {
   const TaskSnapshot& task = reply.task;
   const bool live = reply.status.ok() &&
@@ -32,9 +41,7 @@ std::string SnapshotText(const TaskReply& reply) {
       task.state == TaskState::kScheduled
           ? absl::ToUnixMillis(task.schedule_time)
           : 0,
-      " worker=", task.worker_id,
-      absl::StartsWith(task.waiting_reason, "the breaker of type ") ? " held"
-                                                                    : "",
+      " worker=", task.worker_id, WaitText(task.waiting_reason),
       " chunks=", task.chunks, " details=",
       task.progress.details == nullptr ? "" : task.progress.details->data);
 }
@@ -45,9 +52,9 @@ std::string SettingsText(const QueueReply& reply) {
   return absl::StrCat(
       ReplyText({.body = reply}),
       queue.dead_letters > 0 ? absl::StrCat(" dead=", queue.dead_letters) : "",
-      queue.paused ? " paused" : "",
-      queue.submit_paused ? " submit_paused" : "",
-      queue.dead_letter ? " dead_letter" : "");
+      queue.settings.paused ? " paused" : "",
+      queue.settings.submit_paused ? " submit_paused" : "",
+      queue.settings.dead_letter ? " dead_letter" : "");
 }
 
 std::string TextOf(const DeadLetter& letter) {
@@ -400,8 +407,9 @@ void ReferenceModel::CompareReplies() {
     std::vector<std::string> texts;
     bool modelled = true;
     for (const Reply* reply : record_.replies[tag]) {
-      modelled =
-          modelled && !std::holds_alternative<TaskPageReply>(reply->body);
+      modelled = modelled &&
+                 !std::holds_alternative<TaskPageReply>(reply->body) &&
+                 record_.unmodelled.count(tag) == 0;
       texts.push_back(ModelReplyText(*reply));
     }
     if (modelled && texts != expected) {
@@ -418,6 +426,7 @@ bool ReferenceModel::Serves(const Session& session, const Task& task) const {
   return queue != queues_.end() && !queue->second.paused &&
          !IsHeldBack(task.content->type) &&
          session.types.count(task.content->type) > 0 &&
+         HasLabels(session, *task.content) &&
          std::count(session.queues.begin(), session.queues.end(), name) > 0;
 }
 
@@ -435,6 +444,7 @@ void ReferenceModel::TakeDeliveries(const Effects& effects) {
     Session& session = sessions_[number];
     CheckDelivery(session, *delivery);
     Task& task = it->second;
+    TakePoints(task);
     if (session.credit > 0) --session.credit;
     task.state = TaskState::kLeased;
     task.attempt = delivery->attempt;
@@ -463,6 +473,7 @@ void ReferenceModel::CheckDelivery(const Session& session,
   if (task.state != TaskState::kQueued) wrong("is not ready");
   if (!Serves(session, task))
     wrong("not served, paused, or held back by a breaker");
+  if (IsLimited(task, Benefit::kFree)) wrong("beyond a limit");
   if (task.content->eta > now_) wrong("before its ETA");
   if (task.content->expire_time <= now_) wrong("after its expiry");
   if (task.cancel_requested) wrong("after its cancellation");
@@ -507,7 +518,7 @@ void ReferenceModel::CheckOrder(const Session& session, const Task& delivered) {
     if (&task == &delivered || task.state != TaskState::kQueued ||
         task.content->queue != delivered.content->queue ||
         !Serves(session, task) || task.content->expire_time <= now_ ||
-        AttemptsEnd(task) <= now_) {
+        AttemptsEnd(task) <= now_ || task.behind_dispatch_turn == turn_) {
       continue;
     }
     // Suspects wait in a line of their own, and go to empty sessions only.
@@ -515,14 +526,14 @@ void ReferenceModel::CheckOrder(const Session& session, const Task& delivered) {
                           : task.suspect && !session.leases.empty()) {
       continue;
     }
-    const bool same_lane =
-        task.content->type == delivered.content->type &&
-        task.content->priority == delivered.content->priority;
+    if (IsLimited(task, Benefit::kLimited)) continue;
+    const bool same_lane = IsAlike(*task.content, *delivered.content);
     // Suspects of other lanes may not have been read yet.
     if (delivered.suspect && !same_lane) continue;
     const bool overtaken =
         task.content->priority > delivered.content->priority ||
         (task.content->priority == delivered.content->priority &&
+         TenantOf(*task.content) == TenantOf(*delivered.content) &&
          (same_lane ? task.place < delivered.place
                     : task.place_turn < delivered.place_turn));
     if (overtaken) {

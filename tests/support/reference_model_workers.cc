@@ -77,6 +77,7 @@ void ReferenceModel::Apply(const OpenSessionCommand& command) {
   session.types.clear();
   session.types.insert(command.task_types.begin(), command.task_types.end());
   session.queues = command.queues;
+  session.labels = command.labels;
   session.last_seen = now_;
   ExpectPush(sink, absl::StrCat(resumed != 0 ? "resumed" : "opened",
                                 " lost=", absl::StrJoin(lost_epochs, ",")));
@@ -135,6 +136,8 @@ void ReferenceModel::Apply(const WorkerReportCommand& command) {
   }
   session.draining = session.draining || command.draining;
   ApplyChunks(number, command.chunks);
+  for (const ChargeReport& report : command.charges)
+    ApplyCharge(number, report);
   for (const ExecutionReport& report : command.outcomes) {
     ApplyOutcome(number, report);
   }

@@ -96,6 +96,23 @@ TEST(KeyFormatTest, KeysReadBack) {
   EXPECT_EQ(blocked->queue_id, 258u);
   EXPECT_EQ(blocked->task_key, MakeTaskKey("ns", "id"));
   EXPECT_EQ(DecodeNumber(EncodeNumber(77)), 77u);
+  const OrderingLineId line = {.queue_id = 258, .key = "k"};
+  EXPECT_EQ(LineOfUnsettledRow(UnsettledRowKey(line)), line);
+  EXPECT_EQ(TicketOfMemberRow(OrderingMemberRowKey(line, 77)), 77u);
+}
+
+TEST(KeyFormatTest, LinesOfOrderingKeysSortByTicketAndDoNotMix) {
+  const OrderingLineId line = {.queue_id = 1, .key = "k"};
+  const OrderingLineId longer = {.queue_id = 1, .key = "k2"};
+  EXPECT_EQ(OrderingRowKey(line), std::string("A\0\0\0\1k", 6));
+  EXPECT_EQ(UnsettledRowKey(line), std::string("A\0\0\0\0\0\0\0\1k", 10));
+  EXPECT_EQ(OrderingMemberRowKey(line, 2),
+            std::string("N\0\0\0\1k\0\0\0\0\0\0\0\0\2", 15));
+  EXPECT_LT(OrderingMemberRowKey(line, 255), OrderingMemberRowKey(line, 256));
+  EXPECT_LT(OrderingMemberRowKey(line, ~uint64_t{0}),
+            OrderingMemberRowKey(longer, 0));
+  EXPECT_LT(UnsettledRowKey({.queue_id = ~uint32_t{0}, .key = "z"}),
+            OrderingRowKey({.queue_id = 1}));
 }
 
 TEST(KeyFormatTest, DamagedKeysAreNotRead) {
@@ -109,6 +126,11 @@ TEST(KeyFormatTest, DamagedKeysAreNotRead) {
   EXPECT_FALSE(QueueOfRow("Qnozero").has_value());
   EXPECT_FALSE(IdOfTypeRow("Y").has_value());
   EXPECT_FALSE(BlockedTaskOfRow("W1234").has_value());
+  EXPECT_FALSE(LineOfUnsettledRow("A").has_value());
+  EXPECT_FALSE(
+      LineOfUnsettledRow(OrderingRowKey({.queue_id = 1, .key = "long key"}))
+          .has_value());
+  EXPECT_FALSE(TicketOfMemberRow("N12345678").has_value());
   EXPECT_FALSE(DecodeNumber("short").has_value());
 }
 
