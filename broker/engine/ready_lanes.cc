@@ -369,6 +369,8 @@ void ReadyLanes::TakeOut(Lane* lane) {
 }
 
 void ReadyLanes::Unlist(Lane* lane) {
+  // It may have been woken, and ends without a task that was let through.
+  if (lane->parked_at == nullptr) limits_->LookAgain(lane->limits);
   TakeOut(lane);
   lane->order = nullptr;
   std::vector<Lane*>& of_tenant = lane->tenant->lanes;
