@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "broker/engine/engine_impl.h"
+#include "broker/engine/ordering.h"
 #include "broker/engine/worker_labels.h"
 #include "broker/storage/key_format.h"
 #include "common/status_macros.h"
@@ -85,7 +86,7 @@ absl::StatusOr<WaitReason> Engine::Impl::BlockedReason(const LiveTask& task) {
     return reason;
   }
   const std::string& key = content.placement->ordering_key;
-  WaitReason reason{.ahead = place->ahead, .estimate = place->estimate};
+  WaitReason reason;
   if (!place->first_task_id.empty())
     reason.task_ids.push_back(place->first_task_id);
   if (place->blocked) {
@@ -266,6 +267,13 @@ absl::Status Engine::Impl::Apply(ExplainTaskCommand&& command) {
     for (WaitReason& reason : reply.reasons) {
       if (reason.kind == WaitReasonKind::kConcurrencyLimit)
         NameHolders(&reason);
+      if (reason.kind == WaitReasonKind::kOrdering ||
+          reason.kind == WaitReasonKind::kOrderingBlocked) {
+        OrderingPlace place;
+        APIUM_RETURN_IF_ERROR(CountAhead(*found.live, &place));
+        reason.ahead = place.ahead;
+        reason.estimate = place.estimate;
+      }
     }
   }
   AddReply(command.reply, std::move(reply));

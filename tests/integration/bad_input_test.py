@@ -204,7 +204,6 @@ class BadInputTest(PlatformCase):
         for field, value in (
             ("hard_time_limit", {"seconds": 1}),
             ("fairness_key", "tenant"),
-            ("ordering_key", "customer"),
             ("required_labels", {"gpu": "yes"}),
             ("parent_task_ids", ["parent"]),
         ):

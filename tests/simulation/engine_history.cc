@@ -69,6 +69,7 @@ EngineHistory::EngineHistory(uint64_t seed, const HistoryOptions& options)
       submit_percent_(15 + Below(30)),
       unique_percent_(Below(3) * 25),
       placement_percent_(Below(3) * 35),
+      ordering_percent_(Below(3) * 30),
       driver_(RandomOptions(seed), absl::FromUnixSeconds(1'700'000'000)),
       model_(RandomOptions(seed)),
       calls_(std::make_shared<Calls>(this)) {
@@ -168,7 +169,11 @@ void EngineHistory::Step() {
       AddBreakerCommand();
     }
   } else if (kind < 91) {
-    AddQueueCommand();
+    if (ordering_percent_ > 0 && Chance(40)) {
+      AddRelease();
+    } else {
+      AddQueueCommand();
+    }
   } else if (kind < 97) {
     PassTime();
   } else {
@@ -220,6 +225,7 @@ void EngineHistory::AddSubmit() {
   submit.report_outcome = Chance(20);
   submit.request = RandomRequest(1, submit.content->fingerprint.low);
   AddUnique(&submit);
+  AddOrdering(submit.content.get());
   Add(std::move(submit));
 }
 
@@ -326,10 +332,12 @@ void EngineHistory::AddQueueCommand() {
           .reply = NewCall(), .namespace_name = "default", .queue = queue});
       return;
     case 1:
-      Add(CreateQueueCommand{.reply = NewCall(),
-                             .namespace_name = "default",
-                             .queue = "extra",
-                             .settings = {.dead_letter = Chance(70)}});
+      Add(CreateQueueCommand{
+          .reply = NewCall(),
+          .namespace_name = "default",
+          .queue = "extra",
+          .settings = {.dead_letter = Chance(70),
+                       .max_length = Chance(30) ? 1 + Below(6) : 0}});
       return;
     case 2:
       Add(DeleteQueueCommand{
@@ -340,7 +348,8 @@ void EngineHistory::AddQueueCommand() {
                              .namespace_name = "default",
                              .queue = queue,
                              .submit_paused = Chance(20),
-                             .dead_letter = Chance(80)});
+                             .dead_letter = Chance(80),
+                             .max_length = Chance(30) ? 1 + Below(12) : 0});
       return;
     case 4:
     case 5:

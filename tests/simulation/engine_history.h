@@ -105,6 +105,12 @@ class EngineHistory {
   void PurgeDeadLetters();
   // engine_history_breakers.cc
   void AddBreakerCommand();
+  // engine_history_ordering.cc
+  // Sometimes: an ordering key.
+  void AddOrdering(TaskContent* content);
+  void AddRelease();
+  // Of all keys that are blocked.
+  void ReleaseAll();
   // engine_history_placement.cc
   // Sometimes: tenant, limit keys, labels.
   void AddPlacement(TaskContent* content);
@@ -167,6 +173,7 @@ class EngineHistory {
   const uint64_t submit_percent_;
   const uint64_t unique_percent_;
   const uint64_t placement_percent_;
+  const uint64_t ordering_percent_;
   EngineDriver driver_;
   ReferenceModel model_;
   // While turns are held: the model as released, and after each held turn.

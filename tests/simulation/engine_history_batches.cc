@@ -109,6 +109,7 @@ void EngineHistory::AddSubmitAll() {
     }
     all.tasks.push_back(RandomSubmit());
     AddUnique(&all.tasks.back());
+    AddOrdering(all.tasks.back().content.get());
     if (!batch_id.empty()) all.tasks.back().content->batch_id = batch_id;
   }
   sent_.push_back(CopyOf(all));

@@ -82,9 +82,11 @@ void EngineHistory::RunToCompletion() {
   CloseBatches();
   Settle();
   // The other workers say no more: what they hold is lost in time.
-  for (int round = 0;
-       !failed() && (model_.live_tasks() > 0 || model_.has_running_redrives());
-       ++round) {
+  const auto goes_on = [this] {
+    return model_.live_tasks() > 0 || model_.has_running_redrives() ||
+           !model_.BlockedKeys().empty();
+  };
+  for (int round = 0; !failed() && goes_on(); ++round) {
     if (round == kCompletionRoundsMax) {
       model_.AddViolation(absl::StrCat(
           "never finished: ", absl::StrJoin(model_.LiveTaskIds(), " ")));
@@ -98,6 +100,7 @@ void EngineHistory::RunToCompletion() {
     }
     const bool idle = round > 0 && willing.held.empty();
     Add(std::move(report));
+    ReleaseAll();
     Settle();
     if (failed() || !idle) continue;
     driver_.set_now(
@@ -114,9 +117,9 @@ void EngineHistory::CheckNothingIsLeftOnDisk() {
   Add(OutboxConfirmedCommand{.position = model_.last_outbox_position()});
   Settle();
   const absl::Time never = driver_.now() + absl::Hours(24 * 365 * 100);
-  for (const char kind :
-       {kReadyRow, kTimerRow, kLeaseRow, kOutboxRow, kBlockedRow, kUniqueRow,
-        kChunkRow, kDetailsRow, kDeadLetterRow}) {
+  for (const char kind : {kReadyRow, kTimerRow, kLeaseRow, kOutboxRow,
+                          kBlockedRow, kUniqueRow, kChunkRow, kDetailsRow,
+                          kDeadLetterRow, kOrderingRow, kOrderingMemberRow}) {
     size_t rows = 0;
     const absl::Status status =
         driver_.store().Scan(std::string(1, kind), RowsEnd(kind),

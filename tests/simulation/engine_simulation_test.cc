@@ -134,6 +134,25 @@ TEST(EngineSimulationSelfTest, HistoriesMeetDeadLettersBreakersAndKeys) {
   EXPECT_GT(total.attached, 4u);
 }
 
+TEST(EngineSimulationSelfTest, HistoriesMeetOrdersAndFullQueues) {
+  ReferenceModel::Counts total;
+  for (uint64_t seed = 1; seed <= 200; ++seed) {
+    EngineHistory history(seed, {});
+    history.Run();
+    const ReferenceModel::Counts& counts = history.model_counts();
+    total.waited_in_line += counts.waited_in_line;
+    total.keys_blocked += counts.keys_blocked;
+    total.keys_released += counts.keys_released;
+    total.rest_failed += counts.rest_failed;
+    total.queue_full += counts.queue_full;
+  }
+  EXPECT_GT(total.waited_in_line, 500u);
+  EXPECT_GT(total.keys_blocked, 50u);
+  EXPECT_GT(total.keys_released, 50u);
+  EXPECT_GT(total.rest_failed, 50u);
+  EXPECT_GT(total.queue_full, 50u);
+}
+
 // The checker bites: a disk that forgets what it acknowledged is found out.
 TEST(EngineSimulationSelfTest, ALyingDiskIsCaught) {
   int lied = 0;

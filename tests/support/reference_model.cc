@@ -33,6 +33,8 @@ void ReferenceModel::Turn(absl::Time now, const std::vector<Command>& commands,
   ReadBatchRows(effects);
   ReadLetterRows(effects);
   LearnIds(commands);
+  dispatching_ = false;
+  FailMembers();
   RunTimers();
   LoseSessions();
   EndWaits();
@@ -47,6 +49,7 @@ void ReferenceModel::Turn(absl::Time now, const std::vector<Command>& commands,
     std::visit([this](const auto& body) { Apply(body); }, command);
   }
   SettleBatches();
+  dispatching_ = true;
   TakeJobCancels();
   TakeLateExpiries();
   TakeDeliveries(effects);
@@ -135,11 +138,12 @@ void ReferenceModel::RunTimers() {
   std::sort(due.begin(), due.end());
   int64_t last_due = -1;
   for (const auto& [millis, expiry, id] : due) {
+    Task& task = tasks_[id];
     if (expiry) {
-      EndLate(id);
+      // Those behind one that ended may have ended with it.
+      if (task.waiting()) EndLate(id);
       continue;
     }
-    Task& task = tasks_[id];
     Enqueue(&task);
     // Tasks of the same millisecond are of one place: their order is free.
     if (millis == last_due) task.place = --last_place_;
@@ -218,8 +222,14 @@ void ReferenceModel::Apply(const SubmitCommand& command) {
   }
   const Claim claim =
       content.unique == nullptr ? Claim::kTake : ClaimOf(content);
+  Demand demand;
+  if (claim == Claim::kTake || claim == Claim::kBlock)
+    AddDemand(content, claim, &demand);
   if (claim == Claim::kRefuse) {
     ExpectReply(tag, "ALREADY_EXISTS/UNIQUE_KEY_HELD");
+  } else if (const std::string full = RoomRefusal(content.queue, demand);
+             !full.empty()) {
+    ExpectReply(tag, full);
   } else if (claim == Claim::kAttach) {
     const UniqueKey held = *HeldKey(content.unique->key);
     ExpectAccepted(command, held.holder, held.holder_create_time,
@@ -258,7 +268,7 @@ void ReferenceModel::Accept(const SubmitCommand& command, const std::string& id,
   tasks_[id] = {.content = content, .minted = command.content->task_id.empty()};
   JoinBatch(*content);
   Task& task = tasks_[id];
-  if (blocked) {
+  if (blocked || (IsOrdered(*content) && !JoinLine(id))) {
     task.state = TaskState::kBlocked;
   } else {
     AwaitEta(&task);
@@ -317,6 +327,7 @@ void ReferenceModel::Finish(const std::string& id, TaskState state,
                              StateName(state)));
     waiters_.erase(waiters_.begin() + static_cast<std::ptrdiff_t>(i));
   }
+  if (IsOrdered(*task.content)) LeaveLine(id);
   if (task.content->unique != nullptr) ReleaseKeyAtEnd(id);
   WakeFollowers(id);
 }
@@ -345,7 +356,7 @@ std::string ReferenceModel::TaskText(const Task& task) const {
               !queues_.at(task.content->queue).paused &&
               IsHeldBack(task.content->type)
           ? " held"
-          : "",
+          : LineText(task.content->task_id),
       StreamText(task));
 }
 

@@ -77,8 +77,16 @@ class ReferenceModel {
     size_t points_taken = 0;
     size_t charges = 0;
     size_t throttled = 0;
+    size_t waited_in_line = 0;
+    size_t keys_blocked = 0;
+    size_t keys_released = 0;
+    size_t rest_failed = 0;  // behind the failed head of their order
+    size_t queue_full = 0;
   };
   const Counts& counts() const { return counts_; }
+  // Queue and ordering key.
+  using LineId = std::pair<std::string, std::string>;
+  std::vector<LineId> BlockedKeys() const;
 
  private:
   struct Chunk {
@@ -112,6 +120,8 @@ class ReferenceModel {
     std::vector<Chunk> chunks;
     uint32_t refused_attempt = 0;  // takes no more chunks
     uint64_t chunks_deleted_turn = 0;
+    uint64_t behind_dispatch_turn = 0;  // in which it became the first of its
+                                        // order while the engine dispatched
     // Finished:
     absl::Time finish_time;
     uint64_t finish_turn = 0;
@@ -149,6 +159,7 @@ class ReferenceModel {
     bool paused = false;
     bool submit_paused = false;
     bool dead_letter = false;
+    uint64_t max_length = 0;  // 0: no limit
   };
   struct UniqueKey {
     std::string holder;  // task id
@@ -292,6 +303,7 @@ class ReferenceModel {
   void Apply(const GetBreakerCommand& command);
   void Apply(const ListBreakersCommand& command);
   void Apply(const ResetBreakerCommand& command);
+  void Apply(const ReleaseOrderingKeyCommand& command);
   void Apply(const CreateLimitCommand& command);
   void Apply(const GetLimitCommand& command);
   void Apply(const UpdateLimitCommand& command);
@@ -325,6 +337,8 @@ class ReferenceModel {
   // The job whose cancel this outcome is; null: none.
   CancelJob* JobOf(const Outcome& outcome);
   void TakeJobCancels();
+  // Whether it was allowed.
+  bool TakeJobCancel(const Outcome& outcome);
   void AnswerJobs();
   void EndForgets();
   // Null where the engine answers that it does not know the task (any more).
@@ -449,6 +463,47 @@ class ReferenceModel {
   // Empty: the call is refused, and the answer expected.
   std::vector<Plan> PlanAll(const SubmitAllCommand& command);
 
+  // reference_model_ordering.cc
+  // Tasks of a queue with the same ordering key.
+  struct Line {
+    std::string head;  // may run; empty: none may
+    std::vector<std::string> waiting;
+    std::set<std::string> to_fail;  // of them
+    bool failing = false;           // until the next turn
+    bool blocked = false;
+    bool empty() const {
+      return head.empty() && waiting.empty() && !failing && !blocked;
+    }
+    bool wants_head() const {
+      return head.empty() && !waiting.empty() && !failing && !blocked;
+    }
+  };
+  static bool IsOrdered(const TaskContent& content);
+  static LineId LineOf(const TaskContent& content);
+  bool WaitsInLine(const std::string& id) const;
+  // Whether the task is the first; else it waits in its line.
+  bool JoinLine(const std::string& id);
+  void LeaveLine(const std::string& id);
+  void PassLineOn(const LineId& key);
+  // Those whose head failed in a former turn.
+  void FailMembers();
+  // Whether this turn purged the task before it could become the first.
+  bool WasPurgedWhileBlocked(const std::string& id) const;
+  // Whether that came of the end of the first.
+  bool WillBePurgedByItsLine(const std::string& id) const;
+  bool TakeJobCancelWhileBlocked(const std::string& id);
+  std::string LineText(const std::string& id) const;
+  // What submits ask of a queue.
+  struct Demand {
+    uint64_t tasks = 0;
+    uint64_t replaced = 0;
+  };
+  void AddDemand(const TaskContent& content, Claim claim, Demand* demand);
+  // Why the queue does not take it; empty: it does.
+  std::string RoomRefusal(const std::string& queue, const Demand& demand);
+  std::string RoomRefusal(const SubmitAllCommand& command,
+                          const std::vector<Plan>& plans);
+
   // reference_model_dead_letters.cc
   void KeepLetter(const std::string& id, const std::string& failure_type);
   void DropLetter(const std::string& queue, const std::string& id);
@@ -563,6 +618,8 @@ class ReferenceModel {
   // What is on disk: names of queues by their number, and their letters.
   std::map<uint32_t, std::string> queue_names_;
   std::map<std::string, std::map<std::string, std::string>> letter_rows_;
+  std::map<LineId, Line> lines_;
+  bool dispatching_ = false;  // the turn's commands are carried out
   Counts counts_;
   std::map<uint64_t, std::string> minted_ids_;  // by tag, of this turn
   TurnRecord record_;

@@ -195,6 +195,8 @@ void ReferenceModel::Apply(const SubmitAllCommand& command) {
   const std::vector<Plan> plans = PlanAll(command);
   if (plans.empty()) return;
   const uint64_t tag = command.reply.tag;
+  if (const std::string full = RoomRefusal(command, plans); !full.empty())
+    return ExpectReply(tag, full);
   const auto told = record_.replies.find(tag);
   const auto* reply =
       told == record_.replies.end()

@@ -17,6 +17,15 @@ namespace {
 
 const char kPurged[] = "apium.Purged";
 
+// As far as the model knows it.
+const char* WaitText(const std::string& reason) {
+  if (absl::StartsWith(reason, "the breaker of type ")) return " held";
+  if (absl::StartsWith(reason, "the ordering key "))
+    return " in a blocked line";
+  return absl::StartsWith(reason, "waits for those before it") ? " in line"
+                                                               : "";
+}
+
 std::string SnapshotText(const TaskReply& reply) {
   const TaskSnapshot& task = reply.task;
   const bool live = reply.status.ok() &&
@@ -32,9 +41,7 @@ std::string SnapshotText(const TaskReply& reply) {
       task.state == TaskState::kScheduled
           ? absl::ToUnixMillis(task.schedule_time)
           : 0,
-      " worker=", task.worker_id,
-      absl::StartsWith(task.waiting_reason, "the breaker of type ") ? " held"
-                                                                    : "",
+      " worker=", task.worker_id, WaitText(task.waiting_reason),
       " chunks=", task.chunks, " details=",
       task.progress.details == nullptr ? "" : task.progress.details->data);
 }
@@ -45,9 +52,9 @@ std::string SettingsText(const QueueReply& reply) {
   return absl::StrCat(
       ReplyText({.body = reply}),
       queue.dead_letters > 0 ? absl::StrCat(" dead=", queue.dead_letters) : "",
-      queue.paused ? " paused" : "",
-      queue.submit_paused ? " submit_paused" : "",
-      queue.dead_letter ? " dead_letter" : "");
+      queue.settings.paused ? " paused" : "",
+      queue.settings.submit_paused ? " submit_paused" : "",
+      queue.settings.dead_letter ? " dead_letter" : "");
 }
 
 std::string TextOf(const DeadLetter& letter) {
@@ -511,7 +518,7 @@ void ReferenceModel::CheckOrder(const Session& session, const Task& delivered) {
     if (&task == &delivered || task.state != TaskState::kQueued ||
         task.content->queue != delivered.content->queue ||
         !Serves(session, task) || task.content->expire_time <= now_ ||
-        AttemptsEnd(task) <= now_) {
+        AttemptsEnd(task) <= now_ || task.behind_dispatch_turn == turn_) {
       continue;
     }
     // Suspects wait in a line of their own, and go to empty sessions only.

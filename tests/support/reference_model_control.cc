@@ -95,17 +95,22 @@ ReferenceModel::CancelJob* ReferenceModel::JobOf(const Outcome& outcome) {
 // A job goes on at the engine's pace; at its answer, all of it must be done.
 void ReferenceModel::TakeJobCancels() {
   for (const Outcome* outcome : record_.outcomes) {
-    const auto it = tasks_.find(outcome->task_id);
-    CancelJob* job = JobOf(*outcome);
-    const bool allowed =
-        job != nullptr && !job->dry_run && it != tasks_.end() &&
-        it->second.waiting() && !it->second.cancel_requested &&
-        (job->meant.count(it->first) > 0 || job->maybe.count(it->first) > 0);
-    // What is not allowed is missing among the expected outcomes.
-    if (!allowed) continue;
-    ++job->cancelled;
-    Finish(outcome->task_id, TaskState::kCancelled, "apium.Cancelled");
+    TakeJobCancel(*outcome);
   }
+}
+
+bool ReferenceModel::TakeJobCancel(const Outcome& outcome) {
+  const auto it = tasks_.find(outcome.task_id);
+  CancelJob* job = JobOf(outcome);
+  const bool allowed =
+      job != nullptr && !job->dry_run && it != tasks_.end() &&
+      it->second.waiting() && !it->second.cancel_requested &&
+      (job->meant.count(it->first) > 0 || job->maybe.count(it->first) > 0);
+  // What is not allowed is missing among the expected outcomes.
+  if (!allowed) return false;
+  ++job->cancelled;
+  Finish(outcome.task_id, TaskState::kCancelled, "apium.Cancelled");
+  return true;
 }
 
 void ReferenceModel::AnswerJobs() {

@@ -190,7 +190,9 @@ void ReferenceModel::ReleaseKeyAtEnd(const std::string& id) {
 void ReferenceModel::Unblock(const std::string& id) {
   if (WasPurged(id)) {
     TakePurge(id);
-  } else if (!WasSweptWhileBlocked(id)) {
+  } else if (WasSweptWhileBlocked(id)) {
+    return;
+  } else if (!IsOrdered(*tasks_[id].content) || JoinLine(id)) {
     AwaitEta(&tasks_[id]);
     AddEvent(&tasks_[id], 'n');
   }
@@ -209,6 +211,7 @@ bool ReferenceModel::WasPurgedByRelease(const std::string& id) {
   // One that is accepted in this turn can be purged in no other way.
   if (it == tasks_.end() || !it->second.live()) return true;
   if (it->second.state != TaskState::kBlocked) return false;
+  if (WaitsInLine(id)) return WillBePurgedByItsLine(id);
   const UniqueKey* held = HeldKey(it->second.content->unique->key);
   if (held == nullptr) return false;
   // Then the holder has ended before it.

@@ -50,7 +50,8 @@ void ReferenceModel::Apply(const CreateQueueCommand& command) {
   }
   queues_[command.queue] = {.paused = command.settings.paused,
                             .submit_paused = command.settings.submit_paused,
-                            .dead_letter = command.settings.dead_letter};
+                            .dead_letter = command.settings.dead_letter,
+                            .max_length = command.settings.max_length};
   ExpectReply(command.reply.tag, QueueAnswer(command.queue));
 }
 
@@ -65,6 +66,7 @@ void ReferenceModel::Apply(const UpdateQueueCommand& command) {
   settings.submit_paused =
       command.submit_paused.value_or(settings.submit_paused);
   settings.dead_letter = command.dead_letter.value_or(settings.dead_letter);
+  settings.max_length = command.max_length.value_or(settings.max_length);
   ExpectReply(command.reply.tag, QueueAnswer(command.queue));
 }
 
@@ -83,6 +85,9 @@ void ReferenceModel::Apply(const DeleteQueueCommand& command) {
     queues_.erase(command.queue);
     ends_.erase(command.queue);
     redrives_.erase(command.queue);
+    std::erase_if(lines_, [&](const auto& line) {
+      return line.first.first == command.queue;
+    });
     ExpectReply(command.reply.tag, "OK");
   }
 }

@@ -75,6 +75,24 @@ class QueueServiceTest : public testing::Test {
     return Answer(broker_.queues().ResumeQueue(&context, request, &response),
                   response);
   }
+  absl::StatusOr<v1::PeekQueueResponse> Peek(
+      const v1::PeekQueueRequest& request) {
+    TestContext context;
+    v1::PeekQueueResponse response;
+    const grpc::Status status =
+        broker_.queues().PeekQueue(&context, request, &response);
+    if (!status.ok()) return FromGrpcStatus(status);
+    return response;
+  }
+  absl::Status Release(const std::string& queue, const std::string& key) {
+    TestContext context;
+    v1::ReleaseOrderingKeyRequest request;
+    request.set_queue(queue);
+    request.set_ordering_key(key);
+    v1::ReleaseOrderingKeyResponse response;
+    return FromGrpcStatus(
+        broker_.queues().ReleaseOrderingKey(&context, request, &response));
+  }
   template <typename Response>
   absl::StatusOr<v1::Queue> Answer(const grpc::Status& status,
                                    const Response& response) {
@@ -193,6 +211,93 @@ TEST_F(QueueServiceTest, PurgesWhatWaits) {
   const auto task = broker_.Get(*scheduled);
   APIUM_ASSERT_OK(task);
   EXPECT_EQ(task->state(), v1::TASK_STATE_CANCELLED);
+}
+
+TEST_F(QueueServiceTest, ShowsTheHead) {
+  v1::TaskSpec spec = Spec("t", "payload");
+  const auto first = broker_.Submit(spec);
+  APIUM_ASSERT_OK(first);
+  spec.set_priority(200);
+  const auto second = broker_.Submit(spec);
+  APIUM_ASSERT_OK(second);
+  v1::PeekQueueRequest request;
+  request.set_name("default");
+  const auto basic = Peek(request);
+  APIUM_ASSERT_OK(basic);
+  ASSERT_EQ(basic->tasks_size(), 2);
+  EXPECT_EQ(basic->tasks(0).spec().task_id(), *second);
+  EXPECT_EQ(basic->tasks(1).spec().task_id(), *first);
+  EXPECT_FALSE(basic->tasks(0).spec().has_payload());
+  request.set_view(v1::TASK_VIEW_FULL);
+  request.set_max_tasks(1);
+  const auto full = Peek(request);
+  APIUM_ASSERT_OK(full);
+  ASSERT_EQ(full->tasks_size(), 1);
+  EXPECT_EQ(full->tasks(0).spec().payload().data(), "payload");
+  request.set_max_tasks(101);
+  EXPECT_THAT(Peek(request), StatusIs(absl::StatusCode::kInvalidArgument,
+                                      HasSubstr("max_tasks")));
+  request.set_max_tasks(1);
+  request.set_name("nowhere");
+  EXPECT_THAT(Peek(request), HasReason("QUEUE_NOT_FOUND"));
+}
+
+TEST_F(QueueServiceTest, ALookAtTheHeadFitsIntoAMessage) {
+  for (int i = 0; i < 5; ++i)
+    APIUM_ASSERT_OK(broker_.Submit(Spec("t", std::string(900'000, 'x'))));
+  v1::PeekQueueRequest request;
+  request.set_name("default");
+  request.set_view(v1::TASK_VIEW_FULL);
+  const auto cut = Peek(request);
+  APIUM_ASSERT_OK(cut);
+  EXPECT_EQ(cut->tasks_size(), 2);
+  request.set_view(v1::TASK_VIEW_BASIC);
+  EXPECT_EQ(Peek(request)->tasks_size(), 5);
+}
+
+TEST_F(QueueServiceTest, ReleasesAnOrderingKey) {
+  v1::TaskSpec spec = Spec("t");
+  spec.set_ordering_key("k");
+  spec.set_ordering_failure_policy(v1::ORDERING_FAILURE_POLICY_BLOCK);
+  spec.mutable_retry_policy()->set_max_attempts(1);
+  APIUM_ASSERT_OK(broker_.Submit(spec));
+  const auto next = broker_.Submit(spec);
+  APIUM_ASSERT_OK(next);
+  EXPECT_THAT(Release("default", "k"), HasReason("ORDERING_KEY_NOT_BLOCKED"));
+  TestWorker worker(broker_, HelloFor("w", "t"));
+  worker.Grant(2);
+  const v1::Delivery delivery = worker.Deliveries(1).front();
+  v1::WorkerReport report;
+  v1::ExecutionOutcome* outcome = report.add_outcomes();
+  outcome->mutable_lease()->CopyFrom(delivery.lease());
+  outcome->mutable_failure()->set_type("Boom");
+  worker.Report(report);
+  worker.NextVerdict();
+  EXPECT_EQ(broker_.Get(*next)->state(), v1::TASK_STATE_BLOCKED);
+  APIUM_EXPECT_OK(Release("default", "k"));
+  EXPECT_EQ(worker.Deliveries(1).front().spec().task_id(), *next);
+  EXPECT_THAT(
+      Release("default", ""),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("ordering_key")));
+  EXPECT_THAT(Release("default", std::string(129, 'x')),
+              StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(Release("nowhere", "k"), HasReason("QUEUE_NOT_FOUND"));
+}
+
+TEST_F(QueueServiceTest, SaysThatAQueueIsFullAndWhatSettingsNeed) {
+  v1::Queue queue;
+  queue.set_name("mail");
+  queue.set_max_length(1);
+  queue.set_overflow_policy(v1::OVERFLOW_POLICY_DEAD_LETTER_OLDEST);
+  EXPECT_THAT(Create(queue), HasReason("OVERFLOW_NEEDS_DEAD_LETTERS"));
+  queue.clear_overflow_policy();
+  APIUM_ASSERT_OK(Create(queue));
+  v1::TaskSpec spec = Spec("t");
+  spec.set_queue("mail");
+  APIUM_ASSERT_OK(broker_.Submit(spec));
+  EXPECT_THAT(broker_.Submit(spec),
+              StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_THAT(broker_.Submit(spec), HasReason("QUEUE_FULL"));
 }
 
 TEST_F(QueueServiceTest, NamesAQueueThatIsNotThere) {

@@ -308,8 +308,6 @@ INSTANTIATE_TEST_SUITE_P(
                                   }},
                     NotCarriedOut{"spec.fairness_key",
                                   [](auto* s) { s->set_fairness_key("k"); }},
-                    NotCarriedOut{"spec.ordering_key",
-                                  [](auto* s) { s->set_ordering_key("k"); }},
                     NotCarriedOut{"spec.required_labels",
                                   [](auto* s) {
                                     (*s->mutable_required_labels())["k"] = "v";

@@ -33,7 +33,28 @@ TEST(KeyFormatTest, BytesOfEveryRowStayAsTheyAre) {
             "47536e0062");
   EXPECT_EQ(Hex(BatchRowKey(BatchPart::kCallbacks, MakeTaskKey("n", "b"))),
             "47436e0062");
+  EXPECT_EQ(Hex(LimitRowKey("n", "l")), "566e006c");
+  EXPECT_EQ(Hex(LimitStateRowKey("n", "l", "k")), "5a6e006c006b");
   EXPECT_EQ(Hex(EncodeNumber(0x0102030405060708)), "0102030405060708");
+}
+
+TEST(KeyFormatTest, NamesOfLimitsReadBack) {
+  const auto limit = LimitOfRow(LimitRowKey("n", "l"));
+  ASSERT_TRUE(limit.has_value());
+  EXPECT_EQ(limit->namespace_name, "n");
+  EXPECT_EQ(limit->limit, "l");
+  EXPECT_EQ(limit->key, "");
+  for (const char* key : {"", "k"}) {
+    const auto state = LimitOfRow(LimitStateRowKey("n", "l", key));
+    ASSERT_TRUE(state.has_value());
+    EXPECT_EQ(state->namespace_name, "n");
+    EXPECT_EQ(state->limit, "l");
+    EXPECT_EQ(state->key, key);
+  }
+  EXPECT_EQ(LimitOfRow(""), std::nullopt);
+  EXPECT_EQ(LimitOfRow("Vn"), std::nullopt);
+  EXPECT_EQ(LimitOfRow(std::string("Zn\0l", 4)), std::nullopt);
+  EXPECT_EQ(LimitOfRow(QueueRowKey("n", "q")), std::nullopt);
 }
 
 TEST(KeyFormatTest, ReadyRowsOfALaneSortInDispatchOrder) {
@@ -75,6 +96,23 @@ TEST(KeyFormatTest, KeysReadBack) {
   EXPECT_EQ(blocked->queue_id, 258u);
   EXPECT_EQ(blocked->task_key, MakeTaskKey("ns", "id"));
   EXPECT_EQ(DecodeNumber(EncodeNumber(77)), 77u);
+  const OrderingLineId line = {.queue_id = 258, .key = "k"};
+  EXPECT_EQ(LineOfUnsettledRow(UnsettledRowKey(line)), line);
+  EXPECT_EQ(TicketOfMemberRow(OrderingMemberRowKey(line, 77)), 77u);
+}
+
+TEST(KeyFormatTest, LinesOfOrderingKeysSortByTicketAndDoNotMix) {
+  const OrderingLineId line = {.queue_id = 1, .key = "k"};
+  const OrderingLineId longer = {.queue_id = 1, .key = "k2"};
+  EXPECT_EQ(OrderingRowKey(line), std::string("A\0\0\0\1k", 6));
+  EXPECT_EQ(UnsettledRowKey(line), std::string("A\0\0\0\0\0\0\0\1k", 10));
+  EXPECT_EQ(OrderingMemberRowKey(line, 2),
+            std::string("N\0\0\0\1k\0\0\0\0\0\0\0\0\2", 15));
+  EXPECT_LT(OrderingMemberRowKey(line, 255), OrderingMemberRowKey(line, 256));
+  EXPECT_LT(OrderingMemberRowKey(line, ~uint64_t{0}),
+            OrderingMemberRowKey(longer, 0));
+  EXPECT_LT(UnsettledRowKey({.queue_id = ~uint32_t{0}, .key = "z"}),
+            OrderingRowKey({.queue_id = 1}));
 }
 
 TEST(KeyFormatTest, DamagedKeysAreNotRead) {
@@ -88,6 +126,11 @@ TEST(KeyFormatTest, DamagedKeysAreNotRead) {
   EXPECT_FALSE(QueueOfRow("Qnozero").has_value());
   EXPECT_FALSE(IdOfTypeRow("Y").has_value());
   EXPECT_FALSE(BlockedTaskOfRow("W1234").has_value());
+  EXPECT_FALSE(LineOfUnsettledRow("A").has_value());
+  EXPECT_FALSE(
+      LineOfUnsettledRow(OrderingRowKey({.queue_id = 1, .key = "long key"}))
+          .has_value());
+  EXPECT_FALSE(TicketOfMemberRow("N12345678").has_value());
   EXPECT_FALSE(DecodeNumber("short").has_value());
 }
 
