@@ -19,6 +19,7 @@
 #include "broker/service/open_calls.h"
 #include "broker/service/queue_service.h"
 #include "broker/service/result_reader.h"
+#include "broker/service/routing_service.h"
 #include "broker/service/server_info_service.h"
 #include "broker/service/task_service.h"
 #include "broker/service/task_type_service.h"
@@ -156,6 +157,7 @@ class BrokerServer::Impl {
   std::unique_ptr<DeadLetterServiceImpl> dead_letter_service_;
   std::unique_ptr<TaskTypeServiceImpl> task_type_service_;
   std::unique_ptr<LimitServiceImpl> limit_service_;
+  std::unique_ptr<RoutingServiceImpl> routing_service_;
   std::unique_ptr<WorkerServiceImpl> worker_service_;
   std::unique_ptr<ServerInfoServiceImpl> info_service_;
   std::unique_ptr<RpcServer> rpc_server_;
@@ -266,6 +268,7 @@ absl::Status BrokerServer::Impl::StartServices() {
   dead_letter_service_ = std::make_unique<DeadLetterServiceImpl>(context);
   task_type_service_ = std::make_unique<TaskTypeServiceImpl>(context);
   limit_service_ = std::make_unique<LimitServiceImpl>(context);
+  routing_service_ = std::make_unique<RoutingServiceImpl>(context);
   worker_service_ = std::make_unique<WorkerServiceImpl>(context, terms);
   info_service_ = std::make_unique<ServerInfoServiceImpl>(
       context, shard_id_, config_.engine.namespaces);
@@ -274,7 +277,8 @@ absl::Status BrokerServer::Impl::StartServices() {
   rpc.services = {task_service_.get(),      queue_service_.get(),
                   batch_service_.get(),     dead_letter_service_.get(),
                   task_type_service_.get(), limit_service_.get(),
-                  worker_service_.get(),    info_service_.get()};
+                  routing_service_.get(),   worker_service_.get(),
+                  info_service_.get()};
   rpc.metrics = grpc_metrics_.get();
   APIUM_ASSIGN_OR_RETURN(rpc_server_, RpcServer::Start(std::move(rpc)));
   keepalive_ = std::make_unique<CallbackQueueKeepalive>();

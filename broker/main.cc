@@ -138,6 +138,19 @@ void AddBrokerFlags(CLI::App* app, BrokerConfig* config, bool* in_memory) {
                   "How long the chunks of a finished task are kept, unless its "
                   "result is kept for longer")
       ->envname(environment("chunk-retention"));
+  app->add_option("--exchanges-max", config->engine.max_exchanges,
+                  "Exchanges of all namespaces")
+      ->envname(environment("exchanges-max"))
+      ->capture_default_str();
+  app->add_option("--bindings-max", config->engine.max_bindings,
+                  "Bindings of all exchanges")
+      ->envname(environment("bindings-max"))
+      ->capture_default_str();
+  AddDurationFlag(app, "broadcast-expiry", &config->engine.broadcast_expiry,
+                  absl::Milliseconds(1), kResultTtlMax,
+                  "When a copy of a broadcast expires that has no expiry of "
+                  "its own")
+      ->envname(environment("broadcast-expiry"));
   app->add_option("--mailbox-commands", config->mailbox.commands_max,
                   "Commands that may wait; beyond, callers are refused")
       ->envname(environment("mailbox-commands"))

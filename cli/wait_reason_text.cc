@@ -2,7 +2,6 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_replace.h"
 #include "cli/table.h"
 #include "cli/task_text.h"
 #include "common/strings.h"
@@ -27,8 +26,8 @@ std::string WaitReasonName(v1::WaitReasonKind kind) {
   constexpr std::string_view kPrefix = "WAIT_REASON_KIND_";
   std::string name = v1::WaitReasonKind_Name(kind);
   if (name.starts_with(kPrefix)) name.erase(0, kPrefix.size());
-  if (name.empty()) return StrCat(static_cast<int>(kind));
-  return absl::StrReplaceAll(absl::AsciiStrToLower(name), {{"_", "-"}});
+  return name.empty() ? StrCat(static_cast<int>(kind))
+                      : absl::AsciiStrToLower(name);
 }
 
 void PrintTaskReasons(const WaitReasons& reasons, const Output& output) {

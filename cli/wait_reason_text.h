@@ -12,7 +12,7 @@
 
 namespace apium::cli {
 
-// "rate-limit" for WAIT_REASON_KIND_RATE_LIMIT.
+// "rate_limit" for WAIT_REASON_KIND_RATE_LIMIT, as in the metric.
 std::string WaitReasonName(v1::WaitReasonKind kind);
 
 using WaitReasons = google::protobuf::RepeatedPtrField<v1::WaitReason>;

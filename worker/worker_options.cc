@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <string_view>
 #include <thread>
 
 #include "common/clock.h"
@@ -14,6 +15,9 @@
 
 namespace apium {
 namespace {
+
+// A broker refuses a worker that sets it.
+constexpr std::string_view kWorkerIdLabel = "apium.worker_id";
 
 std::string Hostname() {
   char name[256] = {};
@@ -85,6 +89,10 @@ absl::Status ValidateWorkerOptions(const WorkerOptions& options) {
   }
   for (const auto& [name, value] : options.labels) {
     APIUM_RETURN_IF_ERROR(ValidateLabelName("labels", name));
+    if (name == kWorkerIdLabel) {
+      return InvalidField(
+          "labels", StrCat("has ", name, ", which every worker has by itself"));
+    }
     if (value.size() > kLabelValueBytesMax) {
       return InvalidField("labels",
                           StrCat("the value of ", name, " has ", value.size(),

@@ -25,6 +25,9 @@ std::string_view FieldOf(const absl::Status& refusal) {
     return ".batch_id";
   }
   if (reason == reason::kTaskIdReused) return ".task_id";
+  if (reason == "EXCHANGE_NOT_FOUND" || reason == "UNROUTABLE") {
+    return ".exchange";
+  }
   if (reason == reason::kUniqueKeyHeld) return ".unique.key";
   return "";
 }
@@ -51,6 +54,9 @@ absl::Status Answer(SubmitAllReply&& reply, v1::SubmitTasksResponse* response) {
     v1::SubmitTasksResult* result = response->add_results();
     result->set_task_id(std::move(task.task_id));
     result->set_attached(task.attached);
+    for (std::string& id : task.copy_task_ids) {
+      result->add_copy_task_ids(std::move(id));
+    }
   }
   return absl::OkStatus();
 }

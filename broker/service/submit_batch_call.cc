@@ -44,7 +44,7 @@ void SubmitBatchCall::Take(uint64_t tag, Reply&& reply) {
   SubmitReply* const body = std::get_if<SubmitReply>(&reply.body);
   APIUM_CHECK(body != nullptr) << "reply of another kind";
   answers_[tag] = {std::move(body->status), std::move(body->task_id),
-                   body->attached};
+                   body->attached, std::move(body->copy_task_ids)};
   if (--awaited_ == 0) AnswerAll();
 }
 
@@ -55,6 +55,9 @@ void SubmitBatchCall::AnswerAll() {
     if (answer.status.ok()) {
       result->set_task_id(std::move(answer.task_id));
       result->set_attached(answer.attached);
+      for (std::string& id : answer.copy_task_ids) {
+        result->add_copy_task_ids(std::move(id));
+      }
     } else {
       ItemErrorToProto(answer.status, result->mutable_error());
     }

@@ -32,6 +32,7 @@ class SubmitBatchCall final : public SharedUnaryCall, public ReplySink {
     absl::Status status;
     std::string task_id;
     bool attached = false;
+    std::vector<std::string> copy_task_ids;
   };
   void AnswerAll();
 

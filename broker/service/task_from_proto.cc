@@ -42,9 +42,6 @@ absl::Status CheckImplemented(const v1::TaskSpec& spec) {
   if (spec.has_hard_time_limit()) {
     return refuse("spec.hard_time_limit", "a hard time limit");
   }
-  if (!spec.exchange().empty()) {
-    return refuse("spec.exchange", "exchanges");
-  }
   if (!spec.parent_task_ids().empty()) {
     return refuse("spec.parent_task_ids", "running after other tasks");
   }

@@ -127,6 +127,9 @@ grpc::ServerUnaryReactor* TaskServiceImpl::SubmitTask(
         response->set_task_id(std::move(reply.task_id));
         TimeToProto(reply.create_time, response->mutable_create_time());
         response->set_attached(reply.attached);
+        for (std::string& id : reply.copy_task_ids) {
+          response->add_copy_task_ids(std::move(id));
+        }
         return absl::OkStatus();
       });
 }

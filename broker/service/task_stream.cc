@@ -26,6 +26,8 @@ constexpr size_t kOutcomeBytesMax = 64 * 1024 * 1024;
 // A message stops growing here; the next one is filled into its memory. A
 // single outcome may be larger.
 constexpr size_t kMessageBytesTarget = 128 * 1024;
+// The same for ids of copies, of some 40 bytes each.
+constexpr size_t kCopiesTarget = 4096;
 
 // Messages above this do not keep their memory for the next one.
 constexpr int kKeptMessageBytesMax = 256 * 1024;
@@ -172,9 +174,9 @@ void TaskStream::ReadOn() {
 
 void TaskStream::Take(uint64_t tag, Reply&& reply) {
   if (SubmitReply* const submit = std::get_if<SubmitReply>(&reply.body)) {
-    taken_answers_.push_back({tag, std::move(submit->status),
-                              std::move(submit->task_id), submit->minted,
-                              submit->attached});
+    taken_answers_.push_back(
+        {tag, std::move(submit->status), std::move(submit->task_id),
+         submit->minted, submit->attached, std::move(submit->copy_task_ids)});
     return;
   }
   OutcomeReply* const outcome = std::get_if<OutcomeReply>(&reply.body);
@@ -226,6 +228,7 @@ void TaskStream::Flush() {
         if (report_outcomes_ && answer.status.ok()) ++outcomes_awaited_;
         slot.status = std::move(answer.status);
         slot.attached = answer.attached;
+        slot.copy_task_ids = std::move(answer.copy_task_ids);
         if (answer.minted || answer.attached)
           slot.task_id = std::move(answer.task_id);
       }
@@ -295,12 +298,17 @@ bool TaskStream::GatherOutgoing() {
   outgoing_outcomes_.clear();
   outgoing_opened_ = std::exchange(opened_unsent_, false);
   if (outgoing_opened_) return true;
-  while (!slots_.empty() && slots_.front().answered) {
+  // Ids of copies are what may make answers large.
+  size_t copies = 0;
+  while (!slots_.empty() && slots_.front().answered && copies < kCopiesTarget) {
     Slot& slot = slots_.front();
-    outgoing_answers_.push_back({.sequence = first_sequence_,
-                                 .status = std::move(slot.status),
-                                 .task_id = std::move(slot.task_id),
-                                 .attached = slot.attached});
+    copies += slot.copy_task_ids.size();
+    outgoing_answers_.push_back(
+        {.sequence = first_sequence_,
+         .status = std::move(slot.status),
+         .task_id = std::move(slot.task_id),
+         .attached = slot.attached,
+         .copy_task_ids = std::move(slot.copy_task_ids)});
     slots_.pop_front();
     ++first_sequence_;
   }
@@ -333,6 +341,9 @@ void TaskStream::BuildResponse() {
     result->set_sequence(answer.sequence);
     if (!answer.task_id.empty()) result->set_task_id(std::move(answer.task_id));
     result->set_attached(answer.attached);
+    for (std::string& id : answer.copy_task_ids) {
+      result->add_copy_task_ids(std::move(id));
+    }
     if (!answer.status.ok()) {
       ItemErrorToProto(answer.status, result->mutable_error());
     }

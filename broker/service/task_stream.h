@@ -62,6 +62,7 @@ class TaskStream final
     absl::Status status;
     std::string task_id;  // where it is not the submitter's own
     bool attached = false;
+    std::vector<std::string> copy_task_ids;
   };
   struct Answer {
     uint64_t sequence = 0;
@@ -69,6 +70,7 @@ class TaskStream final
     std::string task_id;
     bool minted = false;
     bool attached = false;
+    std::vector<std::string> copy_task_ids;
   };
 
   // Reading side: one read, and what follows from it, at a time.

@@ -198,9 +198,9 @@ TEST_F(QueueCommandsTest, ExplainSaysWhyTasksOfAQueueWait) {
   EXPECT_EQ(Run({"queue", "explain", "mail"}).out,
             "REASON      TASKS  BLOCKED FOR  WHY                            "
             "UNTIL\n"
-            "rate-limit     12        1m33s  limit smtp has no points left  "
+            "rate_limit     12        1m33s  limit smtp has no points left  "
             "-\n");
-  EXPECT_EQ(Run({"queue", "explain", "mail", "-q"}).out, "rate-limit\n");
+  EXPECT_EQ(Run({"queue", "explain", "mail", "-q"}).out, "rate_limit\n");
   EXPECT_EQ(Json({"queue", "explain", "mail"})["reasons"][0]["tasks"], "12");
 }
 

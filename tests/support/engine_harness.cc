@@ -26,7 +26,9 @@ Fingerprint FingerprintOf(const TaskContent& content,
       .AddBytes(content.payload.data)
       .AddUint64(content.retry_policy.max_attempts)
       .AddBytes(content.batch_id)
-      .AddBytes(options.unique.has_value() ? options.unique->key : "");
+      .AddBytes(options.unique.has_value() ? options.unique->key : "")
+      .AddBytes(options.exchange)
+      .AddBytes(options.routing_key);
   for (const auto& duration :
        {options.delay, options.eta, options.expire_after}) {
     builder.AddBool(duration.has_value());
@@ -112,7 +114,7 @@ std::string EngineHarness::Submit(std::string_view id,
   content->namespace_name = options.namespace_name;
   content->task_id = std::string(id);
   content->type = options.type;
-  content->queue = options.queue;
+  if (options.exchange.empty()) content->queue = options.queue;
   content->priority = static_cast<uint8_t>(options.priority);
   content->payload.data = options.data;
   content->retry_policy = options.retry;
@@ -132,11 +134,17 @@ std::string EngineHarness::Submit(std::string_view id,
     request = std::make_shared<RequestIdentity>(RequestIdentity{
         .id = options.request_id, .fingerprint = content->fingerprint});
   }
+  std::shared_ptr<const Route> route;
+  if (!options.exchange.empty()) {
+    route = std::make_shared<Route>(Route{.exchange = options.exchange,
+                                          .routing_key = options.routing_key});
+  }
   const int call = Send(SubmitCommand{.content = std::move(content),
                                       .delay = options.delay,
                                       .expire_after = options.expire_after,
                                       .report_outcome = options.report_outcome,
                                       .request = std::move(request),
+                                      .route = std::move(route),
                                       .unsaid = options.unsaid});
   last_submit_ = AnswerOf<SubmitReply>(call);
   last_task_id_ = last_submit_.task_id;

@@ -44,6 +44,8 @@ struct SubmitOptions {
   DeliveryMode delivery_mode = DeliveryMode::kAtLeastOnce;
   std::optional<Placement> placement;
   SubmitCommand::Unsaid unsaid;
+  std::string exchange;  // instead of `queue`
+  std::string routing_key;
 };
 
 struct WorkerOptions {

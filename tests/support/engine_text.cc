@@ -238,6 +238,32 @@ std::string UsageText(const LimitUsage& usage) {
   return text;
 }
 
+const char* ExchangeTypeName(ExchangeType type) {
+  static const char* const kNames[] = {"direct", "topic", "fanout", "headers"};
+  return kNames[static_cast<int>(type) - 1];
+}
+
+std::string ExchangeText(const Exchange& exchange) {
+  std::string text = absl::StrCat(
+      ExchangeTypeName(exchange.type), " ", exchange.name,
+      " bindings=", exchange.bindings, " etag=", exchange.revision);
+  if (!exchange.alternate_exchange.empty())
+    absl::StrAppend(&text, " alternate=", exchange.alternate_exchange);
+  return text;
+}
+
+std::string BindingText(const Binding& binding) {
+  std::string text = absl::StrCat(binding.exchange, "->", binding.queue);
+  if (!binding.destination_exchange.empty())
+    absl::StrAppend(&text, "exchange:", binding.destination_exchange);
+  if (!binding.routing_key.empty())
+    absl::StrAppend(&text, " ", binding.routing_key);
+  for (const auto& [name, value] : binding.headers)
+    absl::StrAppend(&text, " ", name, "=", value);
+  if (binding.match_any) text += " any";
+  return text;
+}
+
 }  // namespace
 
 std::string StatusText(const absl::Status& status) {
@@ -416,6 +442,41 @@ std::string ReplyText(const Reply& reply) {
                               });
             if (!page.next_page_token.empty()) text += " ...";
             return text;
+          },
+          [](const ExchangeReply& exchange) {
+            return exchange.status.ok() ? ExchangeText(exchange.exchange)
+                                        : StatusText(exchange.status);
+          },
+          [](const ExchangePageReply& page) {
+            if (!page.status.ok()) return StatusText(page.status);
+            std::string text =
+                absl::StrJoin(page.exchanges, " ",
+                              [](std::string* out, const Exchange& exchange) {
+                                absl::StrAppend(out, exchange.name);
+                              });
+            if (!page.next_page_token.empty()) text += " ...";
+            return text;
+          },
+          [](const BindingPageReply& page) {
+            if (!page.status.ok()) return StatusText(page.status);
+            std::string text =
+                absl::StrJoin(page.bindings, "; ",
+                              [](std::string* out, const Binding& binding) {
+                                absl::StrAppend(out, BindingText(binding));
+                              });
+            if (!page.next_page_token.empty()) text += " ...";
+            return text;
+          },
+          [](const RouteRulesReply& reply) {
+            if (!reply.status.ok()) return StatusText(reply.status);
+            std::string text;
+            for (const RouteRule& rule : reply.rules)
+              absl::StrAppend(&text, rule.type_pattern, "->", rule.queue, " ");
+            return absl::StrCat(text, "etag=", reply.etag);
+          },
+          [](const ResolveRouteReply& reply) {
+            return reply.status.ok() ? absl::StrJoin(reply.queues, " ")
+                                     : StatusText(reply.status);
           },
           // Those that have no text of their own.
           [](const auto& other) { return StatusText(other.status); },

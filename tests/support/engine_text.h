@@ -33,7 +33,9 @@ const char* CancelResultName(CancelResult result);
 // and " complete=<id>" for each callback that was submitted. A dead letter:
 // "a#4 failures=4 crashes=0 Boom"; a page of them: "a b next=b". A redrive:
 // "RUNNING matched=2 redriven=1 refused=1". A breaker: "OPEN 3/4", with what it
-// counts in its window.
+// counts in its window. An exchange: "topic events bindings=2 etag=1"; a
+// binding: "events->mail a.#"; rules: "a.*->mail etag=1"; a resolved route:
+// names of queues.
 std::string ReplyText(const Reply& reply);
 
 // "first_failure".

@@ -109,6 +109,23 @@ TEST_F(ExecutorTest, HandBackWithoutADelayLeavesItToTheBroker) {
   EXPECT_FALSE(outcome.returned().has_delay());
 }
 
+TEST_F(ExecutorTest, ThrottledNamesTheLimitAndTheDelay) {
+  Register([] { return Throttled("smtp", absl::Seconds(30), "429"); });
+  const v1::ExecutionOutcome outcome = Execute();
+  ASSERT_TRUE(outcome.has_returned());
+  EXPECT_EQ(outcome.returned().throttled_limit(), "smtp");
+  EXPECT_EQ(outcome.returned().delay().seconds(), 30);
+  EXPECT_EQ(outcome.returned().reason(), "429");
+}
+
+TEST_F(ExecutorTest, ThrottledByWhatIsNoNameIsAFailure) {
+  Register([] { return Throttled("no name", absl::Seconds(30)); });
+  const v1::ExecutionOutcome outcome = Execute();
+  EXPECT_EQ(outcome.failure().type(), failure_type::kBadResult);
+  EXPECT_THAT(outcome.failure().message(), HasSubstr("throttled limit"));
+  EXPECT_TRUE(outcome.failure().non_retryable());
+}
+
 TEST_F(ExecutorTest, FailuresAreCutAndMadeUtf8) {
   Register([] { return TaskError("t\xff", std::string(10'000, '\xfe')); });
   const v1::ExecutionOutcome outcome = Execute();

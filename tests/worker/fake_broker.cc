@@ -81,6 +81,11 @@ class FakeStream::Reactor final
     for (const v1::TaskProgress& progress : report.progress()) {
       log.progress[progress.lease().epoch()] = progress.progress();
     }
+    for (const v1::LimitCharge& charge : report.charges()) {
+      const uint64_t epoch = charge.lease().epoch();
+      if (log.outcomes.contains(epoch)) continue;
+      log.charges[{epoch, charge.limit()}] += charge.points();
+    }
     for (const v1::ExecutionOutcome& outcome : report.outcomes()) {
       log.outcomes[outcome.lease().epoch()] = outcome;
       ++log.outcome_count[outcome.lease().epoch()];

@@ -13,6 +13,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -35,6 +36,8 @@ struct StreamLog {
   bool over = false;         // the stream has ended
   std::map<uint64_t, v1::TaskStarted> started;
   std::map<uint64_t, v1::Progress> progress;
+  // By epoch and limit: their sum, of those that came before the outcome.
+  std::map<std::pair<uint64_t, std::string>, double> charges;
   std::map<uint64_t, v1::ExecutionOutcome> outcomes;
   std::map<uint64_t, int> outcome_count;
   std::map<uint64_t, v1::ControlReply> control_replies;

@@ -156,6 +156,11 @@ void SessionHarness::SetDetails(uint64_t epoch, const std::string& details) {
   if (attempt.StoreProgress(progress)) OnProgress(attempt);
 }
 
+absl::Status SessionHarness::Charge(uint64_t epoch, const std::string& limit,
+                                    double points) {
+  return pool_.at(epoch)->Charge(limit, points);
+}
+
 absl::Status SessionHarness::Append(uint64_t epoch, const std::string& data,
                                     absl::Duration timeout) {
   v1::Payload chunk;
@@ -226,6 +231,10 @@ std::string SessionHarness::Describe(const v1::WorkerReport& report) {
     parts.push_back(absl::StrCat("progress=", progress.lease().epoch(), ":",
                                  progress.progress().completed(),
                                  progress.progress().details().data()));
+  }
+  for (const v1::LimitCharge& charge : report.charges()) {
+    parts.push_back(absl::StrCat("charge=", charge.lease().epoch(), ":",
+                                 charge.limit(), ":", charge.points()));
   }
   for (const v1::AppendedChunk& chunk : report.chunks()) {
     parts.push_back(absl::StrCat("chunk=", chunk.lease().epoch(), ".",

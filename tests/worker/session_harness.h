@@ -45,6 +45,7 @@ class SessionHarness final : public AttemptOwner {
   void Start(uint64_t epoch);
   void SetProgress(uint64_t epoch, double completed);
   void SetDetails(uint64_t epoch, const std::string& details);
+  absl::Status Charge(uint64_t epoch, const std::string& limit, double points);
   absl::Status Append(uint64_t epoch, const std::string& data,
                       absl::Duration timeout = absl::ZeroDuration());
   // It ends with a result of `bytes` bytes.

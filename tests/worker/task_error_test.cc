@@ -55,6 +55,15 @@ TEST(TaskErrorTest, HandBackSaysWhyAndMaybeWhen) {
             absl::ZeroDuration());
 }
 
+TEST(TaskErrorTest, ThrottledIsHandedBackWithItsLimit) {
+  const absl::Status throttled = Throttled("smtp", absl::Seconds(30));
+  EXPECT_TRUE(IsHandedBack(throttled));
+  EXPECT_EQ(ThrottledLimitOf(throttled), "smtp");
+  EXPECT_EQ(HandBackDelayOf(throttled), absl::Seconds(30));
+  EXPECT_EQ(throttled.message(), "throttled");
+  EXPECT_EQ(ThrottledLimitOf(HandBack("not now")), "");
+}
+
 TEST(TaskErrorTest, OkStaysOk) {
   EXPECT_TRUE(NonRetryable(absl::OkStatus()).ok());
   EXPECT_TRUE(RetryAfter(absl::Seconds(1), absl::OkStatus()).ok());

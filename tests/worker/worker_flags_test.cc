@@ -12,6 +12,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Pair;
 
 // The error of parsing `arguments`; empty: none.
 std::string Parse(std::vector<std::string> arguments, WorkerFlags* flags) {
@@ -59,6 +60,19 @@ TEST(WorkerFlagsTest, AreTaken) {
   EXPECT_EQ(flags.worker.labels.at("zone"), "eu");
   EXPECT_EQ(flags.worker.labels.at("gpu"), "");
   EXPECT_EQ(flags.shutdown_grace, absl::Minutes(1));
+}
+
+TEST(WorkerFlagsTest, QueuesMayHaveWeights) {
+  WorkerFlags flags;
+  EXPECT_EQ(Parse({"--queue", "mail=3", "--queue", "slow,images=1000"}, &flags),
+            "");
+  EXPECT_THAT(flags.worker.queues, ElementsAre("mail", "slow", "images"));
+  EXPECT_THAT(flags.worker.queue_weights,
+              ElementsAre(Pair("images", 1000u), Pair("mail", 3u)));
+  EXPECT_THAT(ErrorOf({"--queue", "mail=0"}), HasSubstr("1 to 1000"));
+  EXPECT_THAT(ErrorOf({"--queue", "mail=1001"}), HasSubstr("1 to 1000"));
+  EXPECT_THAT(ErrorOf({"--queue", "mail="}), HasSubstr("1 to 1000"));
+  EXPECT_THAT(ErrorOf({"--queue", "=3"}), HasSubstr("--queues"));
 }
 
 TEST(WorkerFlagsTest, BadOnesAreNamed) {

@@ -8,6 +8,7 @@
 #include <prometheus/text_serializer.h>
 
 #include <atomic>
+#include <cmath>
 #include <memory>
 #include <string>
 #include <thread>
@@ -25,6 +26,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Pair;
 
 const grpc::Status kGone(grpc::StatusCode::UNAVAILABLE, "going down");
 
@@ -72,6 +74,7 @@ class WorkerTest : public ::testing::Test {
 TEST_F(WorkerTest, IntroducesItself) {
   StartWorker({.namespace_name = "team",
                .queues = {"mail", "slow"},
+               .queue_weights = {{"slow", 3}},
                .labels = {{"zone", "eu"}},
                .slots = 3});
   const v1::Hello hello = broker_.NextStream()->hello();
@@ -85,7 +88,9 @@ TEST_F(WorkerTest, IntroducesItself) {
   EXPECT_THAT(types, ElementsAre("apium.count", "apium.echo", "apium.fail",
                                  "apium.noop", "apium.sleep"));
   ASSERT_EQ(hello.queues_size(), 2);
+  EXPECT_EQ(hello.queues(0).weight(), 0u);
   EXPECT_EQ(hello.queues(1).queue(), "slow");
+  EXPECT_EQ(hello.queues(1).weight(), 3u);
   EXPECT_NE(hello.hostname(), "");
   EXPECT_NE(hello.version(), "");
 }
@@ -148,6 +153,44 @@ TEST_F(WorkerTest, ReportsStartAndProgressOfATaskThatTakesTime) {
   EXPECT_FALSE(stream->log().outcomes.contains(1));
   end_.Notify();
   EXPECT_TRUE(stream->Await(HasOutcome(1)));
+}
+
+TEST_F(WorkerTest, ChargesReachTheBrokerBeforeTheOutcome) {
+  absl::Status no_name;
+  absl::Status not_finite;
+  StartWorker({}, [&](Worker& worker) {
+    APIUM_ASSERT_OK(worker.Register("test.charge", [&](TaskContext& context) {
+      APIUM_EXPECT_OK(context.Charge("tokens", 1200));
+      APIUM_EXPECT_OK(context.Charge("tokens", -200));
+      APIUM_EXPECT_OK(context.Charge("calls", 0));
+      no_name = context.Charge("no name", 1);
+      not_finite = context.Charge("tokens", std::nan(""));
+    }));
+  });
+  auto stream = Welcomed();
+  stream->Await(HasCredit(2));
+  stream->Deliver({1}, "test.charge");
+  ASSERT_TRUE(stream->Await(HasOutcome(1)));
+  EXPECT_THAT(stream->log().charges,
+              ElementsAre(Pair(Pair(1u, "tokens"), 1000)));
+  EXPECT_THAT(no_name, StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(not_finite, StatusIs(absl::StatusCode::kInvalidArgument));
+}
+
+TEST_F(WorkerTest, AThrottledTaskIsHandedBackWithTheLimit) {
+  StartWorker({}, [&](Worker& worker) {
+    APIUM_ASSERT_OK(worker.Register("test.throttled", [] {
+      return Throttled("smtp", absl::Seconds(30), "the server says 429");
+    }));
+  });
+  auto stream = Welcomed();
+  stream->Await(HasCredit(2));
+  stream->Deliver({1}, "test.throttled");
+  ASSERT_TRUE(stream->Await(HasOutcome(1)));
+  const v1::ExecutionReturned returned = stream->log().outcomes[1].returned();
+  EXPECT_EQ(returned.throttled_limit(), "smtp");
+  EXPECT_EQ(returned.delay().seconds(), 30);
+  EXPECT_EQ(returned.reason(), "the server says 429");
 }
 
 TEST_F(WorkerTest, SendsHeartbeatsAsOftenAsTheBrokerWants) {
@@ -534,6 +577,14 @@ TEST(WorkerOptionsTest, StartNamesWhatIsWrong) {
   EXPECT_THAT(start({.brokers = brokers, .queues = {"a b"}}), wrong("queues"));
   EXPECT_THAT(start({.brokers = brokers, .labels = {{"a b", "c"}}}),
               wrong("labels"));
+  EXPECT_THAT(start({.brokers = brokers, .labels = {{"apium.worker_id", "w"}}}),
+              wrong("by itself"));
+  EXPECT_THAT(start({.brokers = brokers,
+                     .queues = {"mail"},
+                     .queue_weights = {{"default", 2}}}),
+              wrong("not among"));
+  EXPECT_THAT(start({.brokers = brokers, .queue_weights = {{"default", 1001}}}),
+              wrong("in [1, 1000]"));
   EXPECT_THAT(start({.brokers = brokers, .slots = 60'000}),
               wrong("60000 slots"));
 }

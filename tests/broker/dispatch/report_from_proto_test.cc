@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <functional>
 #include <string>
 #include <vector>
@@ -259,6 +260,27 @@ TEST(ReportFromProtoTest, TakesOverReturnsWithADelayAndCrashes) {
   EXPECT_EQ(outcomes[2].failure.message, "signal 11");
 }
 
+TEST(ReportFromProtoTest, TakesOverChargesAndThrottledLimits) {
+  v1::WorkerReport report;
+  v1::LimitCharge* charge = report.add_charges();
+  SetLease(charge->mutable_lease(), 1);
+  charge->set_limit("api");
+  charge->set_points(-2.5);
+  v1::ExecutionOutcome* outcome = report.add_outcomes();
+  SetLease(outcome->mutable_lease(), 1);
+  outcome->mutable_returned()->set_throttled_limit("api");
+  outcome->mutable_returned()->mutable_delay()->set_seconds(30);
+  const auto converted = Convert(report);
+  APIUM_ASSERT_OK(converted);
+  ASSERT_EQ(converted->at(0).charges.size(), 1u);
+  EXPECT_EQ(converted->at(0).charges[0].lease.epoch, 1u);
+  EXPECT_EQ(converted->at(0).charges[0].limit, "api");
+  EXPECT_EQ(converted->at(0).charges[0].points, -2.5);
+  ASSERT_EQ(converted->at(0).outcomes.size(), 1u);
+  EXPECT_EQ(converted->at(0).outcomes[0].throttled_limit, "api");
+  EXPECT_EQ(converted->at(0).outcomes[0].return_delay, absl::Seconds(30));
+}
+
 TEST(ReportFromProtoTest, EveryPieceOfADrainingWorkersReportSaysSo) {
   v1::WorkerReport report;
   for (uint64_t epoch = 1; epoch <= 1500; ++epoch) {
@@ -362,6 +384,27 @@ INSTANTIATE_TEST_SUITE_P(
                         -1);
                   },
                   "report.outcomes.returned.delay"},
+        BadReport{"ThrottledLimit",
+                  [](auto* r) {
+                    v1::ExecutionOutcome* outcome = r->add_outcomes();
+                    SetLease(outcome->mutable_lease(), 1);
+                    outcome->mutable_returned()->set_throttled_limit("a b");
+                  },
+                  "report.outcomes.returned.throttled_limit"},
+        BadReport{"ChargeWithoutLease", [](auto* r) { r->add_charges(); },
+                  "report.charges.lease.task_id"},
+        BadReport{
+            "ChargeOfNoLimit",
+            [](auto* r) { SetLease(r->add_charges()->mutable_lease(), 1); },
+            "report.charges.limit"},
+        BadReport{"ChargeThatIsNoNumber",
+                  [](auto* r) {
+                    v1::LimitCharge* charge = r->add_charges();
+                    SetLease(charge->mutable_lease(), 1);
+                    charge->set_limit("api");
+                    charge->set_points(std::nan(""));
+                  },
+                  "report.charges.points"},
         BadReport{"StartedWithoutLease", [](auto* r) { r->add_started(); },
                   "report.started.lease.task_id"},
         BadReport{"StartTime",

@@ -55,6 +55,24 @@ TEST(DroppableRowTest, NotBeforeTheOutcomeIsConfirmed) {
               testing::IsEmpty());
 }
 
+TEST(DroppableRowTest, WhatIsUsedOfALimitGoesWhenAllIsThereAgain) {
+  EngineHarness h;
+  h.Send(CreateLimitCommand{
+      .namespace_name = "default",
+      .limit = {.name = "l",
+                .settings = {.rate = Rate{.points = 1,
+                                          .period = absl::Minutes(1),
+                                          .burst = 2,
+                                          .cost = 1}}}});
+  h.Credit("w1", 2);
+  h.Submit("a");
+  h.Submit("b");
+  EXPECT_THAT(DroppableKeys(h, h.now() + absl::Minutes(2)), testing::IsEmpty());
+  EXPECT_THAT(
+      DroppableKeys(h, h.now() + absl::Minutes(2) + absl::Milliseconds(1)),
+      testing::ElementsAre(LimitStateRowKey("default", "l", "")));
+}
+
 TEST(DroppableRowTest, AForeignRowIsKept) {
   EXPECT_FALSE(IsDroppableRow("", "", absl::InfiniteFuture(), 1));
   EXPECT_FALSE(IsDroppableRow("T", "", absl::InfiniteFuture(), 1));

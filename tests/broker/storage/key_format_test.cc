@@ -33,7 +33,28 @@ TEST(KeyFormatTest, BytesOfEveryRowStayAsTheyAre) {
             "47536e0062");
   EXPECT_EQ(Hex(BatchRowKey(BatchPart::kCallbacks, MakeTaskKey("n", "b"))),
             "47436e0062");
+  EXPECT_EQ(Hex(LimitRowKey("n", "l")), "566e006c");
+  EXPECT_EQ(Hex(LimitStateRowKey("n", "l", "k")), "5a6e006c006b");
   EXPECT_EQ(Hex(EncodeNumber(0x0102030405060708)), "0102030405060708");
+}
+
+TEST(KeyFormatTest, NamesOfLimitsReadBack) {
+  const auto limit = LimitOfRow(LimitRowKey("n", "l"));
+  ASSERT_TRUE(limit.has_value());
+  EXPECT_EQ(limit->namespace_name, "n");
+  EXPECT_EQ(limit->limit, "l");
+  EXPECT_EQ(limit->key, "");
+  for (const char* key : {"", "k"}) {
+    const auto state = LimitOfRow(LimitStateRowKey("n", "l", key));
+    ASSERT_TRUE(state.has_value());
+    EXPECT_EQ(state->namespace_name, "n");
+    EXPECT_EQ(state->limit, "l");
+    EXPECT_EQ(state->key, key);
+  }
+  EXPECT_EQ(LimitOfRow(""), std::nullopt);
+  EXPECT_EQ(LimitOfRow("Vn"), std::nullopt);
+  EXPECT_EQ(LimitOfRow(std::string("Zn\0l", 4)), std::nullopt);
+  EXPECT_EQ(LimitOfRow(QueueRowKey("n", "q")), std::nullopt);
 }
 
 TEST(KeyFormatTest, ReadyRowsOfALaneSortInDispatchOrder) {
