@@ -141,6 +141,7 @@ TEST_F(OrderingTest, TheOrderSurvivesRestartsAndCrashes) {
   RunAndWait(OrderingFailurePolicy::kSkip);
   h_.Restart();
   h_.Reconnect("w1");
+  h_.Credit("w1", 10);
   Submit("e");
   EXPECT_EQ(h_.Queue(), "ready=0 scheduled=0 leased=1 blocked=4");
   h_.Succeed("w1", "a");
@@ -360,11 +361,12 @@ TEST_F(OrderingTest, ManyFailOverManyTurnsAndARestart) {
   h_.WithoutSettling([&] {
     h_.Fail("w1", "head");
     Submit("later");  // in this turn, the first of them fail
-    half_way = h_.Count();
+    half_way = h_.Count("default");
     h_.Crash();
   });
   EXPECT_THAT(half_way, HasSubstr("blocked=501 failed=2001"));
-  EXPECT_EQ(h_.Count(), absl::StrCat("default: queued=1 failed=", kTasks + 1));
+  EXPECT_EQ(h_.Count("default"),
+            absl::StrCat("default: queued=1 failed=", kTasks + 1));
   h_.Reconnect("w1");
   h_.Credit("w1", 10);
   EXPECT_EQ(h_.Delivered("w1"), "head#1 later#1");
@@ -382,7 +384,7 @@ TEST_F(OrderingTest, ThoseThatAreToFailCanBeCancelledMeanwhile) {
       for (int i = 1000; i < kTasks; ++i) h_.Cancel(absl::StrCat("t", i));
     });
   });
-  EXPECT_EQ(h_.Count(), "default: failed=1001 cancelled=10");
+  EXPECT_EQ(h_.Count("default"), "default: failed=1001 cancelled=10");
   EXPECT_EQ(LineRows(), 0u);
   Submit("later");
   EXPECT_EQ(h_.State("later"), "LEASED");
@@ -441,7 +443,7 @@ TEST_F(OrderingTest, AOneTurnLineLeavesNothing) {
     h_.Cancel("a");
     h_.Cancel("c");
   });
-  EXPECT_EQ(h_.Count(), "default: cancelled=3");
+  EXPECT_EQ(h_.Count("default"), "default: cancelled=3");
   EXPECT_EQ(LineRows(), 0u);
   EXPECT_EQ(Rows(kBlockedRow), 0u);
 }
