@@ -7,9 +7,11 @@
 #include "cli/batch_commands.h"
 #include "cli/completion.h"
 #include "cli/dead_letter_commands.h"
+#include "cli/exchange_commands.h"
 #include "cli/exit_code.h"
 #include "cli/limit_commands.h"
 #include "cli/queue_commands.h"
+#include "cli/route_commands.h"
 #include "cli/server_commands.h"
 #include "cli/session.h"
 #include "cli/task_commands.h"
@@ -81,6 +83,8 @@ int RunApium(std::vector<std::string> arguments,
   AddQueueCommands(&app, &session);
   AddDeadLetterCommands(&app, &session);
   AddLimitCommands(&app, &session);
+  AddExchangeCommands(&app, &session);
+  AddRouteCommands(&app, &session);
   AddTypeCommands(&app, &session);
   AddBatchCommands(&app, &session);
   AddWorkerCommands(&app, &session);

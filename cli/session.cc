@@ -11,6 +11,7 @@
 #include "client/limit_client.h"
 #include "client/queue_client.h"
 #include "client/result_client.h"
+#include "client/routing_client.h"
 #include "client/task_client.h"
 #include "client/task_control.h"
 #include "client/task_type_client.h"
@@ -127,6 +128,14 @@ absl::StatusOr<LimitClient*> Session::limits() {
     limits_ = std::make_unique<LimitClient>(std::move(broker));
   }
   return limits_.get();
+}
+
+absl::StatusOr<RoutingClient*> Session::routing() {
+  if (routing_ == nullptr) {
+    APIUM_ASSIGN_OR_RETURN(std::shared_ptr<Connection> broker, Broker());
+    routing_ = std::make_unique<RoutingClient>(std::move(broker));
+  }
+  return routing_.get();
 }
 
 absl::StatusOr<TaskTypeClient*> Session::task_types() {

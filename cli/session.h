@@ -26,6 +26,7 @@ class DeadLetterClient;
 class LimitClient;
 class QueueClient;
 class ResultClient;
+class RoutingClient;
 class TaskClient;
 class TaskControl;
 class TaskTypeClient;
@@ -77,6 +78,7 @@ class Session {
   // Of one queue; empty: the default one.
   absl::StatusOr<DeadLetterClient*> dead_letters(const std::string& queue);
   absl::StatusOr<LimitClient*> limits();
+  absl::StatusOr<RoutingClient*> routing();
   absl::StatusOr<TaskTypeClient*> task_types();
   absl::StatusOr<WorkerAdmin*> workers();
   absl::StatusOr<ResultClient*> results();
@@ -105,6 +107,7 @@ class Session {
   std::unique_ptr<BatchClient> batches_;
   std::unique_ptr<DeadLetterClient> dead_letters_;
   std::unique_ptr<LimitClient> limits_;
+  std::unique_ptr<RoutingClient> routing_;
   std::unique_ptr<TaskTypeClient> task_types_;
   std::unique_ptr<WorkerAdmin> workers_;
   std::unique_ptr<ResultClient> results_;

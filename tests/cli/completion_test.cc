@@ -69,14 +69,14 @@ TEST_F(BashCompletionTest, TheScriptParses) {
 }
 
 TEST_F(BashCompletionTest, CommandsAreOffered) {
-  EXPECT_THAT(Complete("\"\""), ElementsAre("task", "queue", "dead-letter",
-                                            "limit", "type", "batch", "worker",
-                                            "server", "completion", "version"));
-  EXPECT_THAT(
-      Complete("task \"\""),
-      ElementsAre("submit", "submit-many", "get", "wait", "list", "cancel",
-                  "watch", "follow", "update", "run-now", "forget", "count",
-                  "explain"));
+  EXPECT_THAT(Complete("\"\""),
+              ElementsAre("task", "queue", "dead-letter", "limit", "exchange",
+                          "route", "type", "batch", "worker", "server",
+                          "completion", "version"));
+  EXPECT_THAT(Complete("task \"\""),
+              ElementsAre("submit", "submit-many", "get", "wait", "list",
+                          "cancel", "watch", "follow", "update", "run-now",
+                          "forget", "count", "explain"));
   EXPECT_THAT(Complete("queue pu"), ElementsAre("purge"));
   EXPECT_THAT(Complete("queue \"\""),
               IsSupersetOf({"peek", "explain", "release"}));

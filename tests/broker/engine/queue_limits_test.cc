@@ -337,8 +337,7 @@ TEST_F(TaskDefaultsTest, AreForWhatIsUnsaid) {
   h_.Restart();
   EXPECT_EQ(ContentOf("a").priority, 7);
   h_.Advance(absl::Minutes(1));
-  // It expired, and nothing but its id was kept.
-  EXPECT_EQ(h_.State("a"), "FINISHED");
+  EXPECT_EQ(h_.State("a"), "FINISHED") << "it expired, and is not kept";
 }
 
 TEST_F(TaskDefaultsTest, WhatIsSaidStays) {
