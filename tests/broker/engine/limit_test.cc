@@ -14,7 +14,10 @@ namespace {
 
 class LimitTest : public ::testing::Test {
  protected:
-  LimitTest() { Connect("w1"); }
+  LimitTest() {
+    h_.CreateQueue("other");
+    Connect("w1");
+  }
 
   void Connect(const std::string& worker) {
     h_.Connect(worker, {.types = {"job", "mail"},
@@ -204,8 +207,6 @@ TEST_F(LimitTest, EachKeyIsLimitedAndWhoHasNoneIsNot) {
 }
 
 TEST_F(LimitTest, TypesQueuesAndTenantsAreLimitedApart) {
-  h_.CreateQueue("other");
-  Connect("w1");
   Create({.max_concurrency = 1}, LimitPartition::kType, "type");
   h_.Submit("job1");
   h_.Submit("job2");
