@@ -189,10 +189,10 @@ absl::Status Engine::Impl::RunTimers(const std::vector<TimerId>& due) {
     if (task == nullptr || task->finished()) continue;
     if (due[i].kind == TimerKind::kReady) {
       if (task->stored.state != TaskState::kScheduled) continue;
-      APIUM_ASSIGN_OR_RETURN(Lane * lane, lanes_.LaneOf(*task));
       APIUM_ASSIGN_OR_RETURN(const bool ended, EndOnTheMove(task));
       if (ended) continue;
-      queues_.AddScheduled(lane->queue, -1);
+      APIUM_ASSIGN_OR_RETURN(Queue * queue, queues_.QueueOf(task->content()));
+      queues_.AddScheduled(queue, -1);
       APIUM_RETURN_IF_ERROR(AwaitEta(task));
       NotifyWatchers(*task);
     } else if (!task->leased()) {

@@ -217,6 +217,12 @@ Lane* Engine::Impl::BestLane(const Session& session, Queue* queue) {
     // Nobody looks at it before the limit lets one through.
     lanes_.Park(lane, limit);
     limits_.NoteParked(limit, now_);
+    // Where another limit had let it through, it is the turn of the next.
+    for (LimitInstance* other : lane->limits) {
+      if (other->parked_lanes > 0 &&
+          LimitTable::HoldOf(*other, now_) == LimitTable::Hold::kNone)
+        lanes_.Wake(other);
+    }
   }
 }
 

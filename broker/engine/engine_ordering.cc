@@ -40,10 +40,7 @@ bool EndedAsFailed(TaskState state) {
 }  // namespace
 
 absl::StatusOr<OrderingLine*> Engine::Impl::LineOf(const TaskContent& content) {
-  const Queue* queue = queues_.Find(content.namespace_name, content.queue);
-  if (queue == nullptr)
-    return absl::DataLossError(
-        absl::StrCat("task ", content.task_id, " is in no queue"));
+  APIUM_ASSIGN_OR_RETURN(const Queue* queue, queues_.QueueOf(content));
   return ordering_.Find(queue->stored.queue_id,
                         content.placement->ordering_key);
 }

@@ -261,8 +261,8 @@ absl::Status Engine::Impl::Schedule(LiveTask* task, absl::Time due) {
   timers_.Add({.due_millis = task->stored.due_millis,
                .kind = TimerKind::kReady,
                .task_key = task->key});
-  APIUM_ASSIGN_OR_RETURN(Lane * lane, lanes_.LaneOf(*task));
-  queues_.AddScheduled(lane->queue, 1);
+  APIUM_ASSIGN_OR_RETURN(Queue * queue, queues_.QueueOf(task->content()));
+  queues_.AddScheduled(queue, 1);
   tasks_.MarkDirty(task);
   return absl::OkStatus();
 }

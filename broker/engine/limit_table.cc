@@ -281,6 +281,9 @@ void LimitTable::Admit(const LimitShare& share, absl::Time now) {
     instance->full_time = std::max(instance->full_time, now) + limit.cost;
     instance->point_nanos = limit.point_nanos;
     MarkDirty(instance);
+    // Whoever starts here may have been the only one who was told.
+    const bool held_up = instance->parked_lanes > 0 && !Admits(*instance, now);
+    if (held_up && IsFreed(instance, now)) MarkFreed(instance);
   }
 }
 
@@ -313,6 +316,13 @@ bool LimitTable::IsFreed(LimitInstance* instance, absl::Time now) {
 
 void LimitTable::NoteParked(LimitInstance* instance, absl::Time now) {
   if (IsFreed(instance, now)) MarkFreed(instance);
+}
+
+void LimitTable::LookAgain(const LimitShare& share) {
+  for (LimitInstance* instance : share) {
+    if (instance->parked_lanes > 0 && Admits(*instance, now_))
+      MarkFreed(instance);
+  }
 }
 
 std::vector<LimitInstance*> LimitTable::TakeFreed(absl::Time now) {

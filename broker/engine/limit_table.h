@@ -137,6 +137,9 @@ class LimitTable {
 
   // A lane was parked to wait for it.
   void NoteParked(LimitInstance* instance, absl::Time now);
+  // Who was told that they admit a start makes none: whoever else is parked is
+  // told with the next TakeFreed.
+  void LookAgain(const LimitShare& share);
   // Instances with parked lanes that may admit again since they were asked
   // last: released, refilled, pause over, rule changed, disabled or deleted.
   // Each once, in the order in which they were made.

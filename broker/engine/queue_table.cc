@@ -150,6 +150,13 @@ Queue* QueueTable::Find(const std::string& namespace_name,
   return queue == names->second.end() ? nullptr : queue->second;
 }
 
+absl::StatusOr<Queue*> QueueTable::QueueOf(const TaskContent& content) {
+  Queue* queue = Find(content.namespace_name, content.queue);
+  if (queue != nullptr) return queue;
+  return absl::DataLossError(
+      absl::StrCat("task ", content.task_id, " is in no queue"));
+}
+
 Queue* QueueTable::FindById(uint32_t queue_id) {
   auto it = by_id_.find(queue_id);
   return it == by_id_.end() ? nullptr : it->second;

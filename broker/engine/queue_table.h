@@ -105,6 +105,8 @@ class QueueTable {
   // Null if there is none.
   Queue* Find(const std::string& namespace_name, const std::string& name);
   Queue* FindById(uint32_t queue_id);
+  // Of a live task. DATA_LOSS: there is none.
+  absl::StatusOr<Queue*> QueueOf(const TaskContent& content);
   Queue* Create(const std::string& namespace_name, const std::string& name,
                 absl::Time now);
   // The queue must be empty. Removes every row of it.

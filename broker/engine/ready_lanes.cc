@@ -132,10 +132,7 @@ void ReadyLanes::Remove(Lane* lane) {
 absl::StatusOr<Lane*> ReadyLanes::LaneOf(const LiveTask& task) {
   if (task.chunk != nullptr) return task.chunk->lane;
   const TaskContent& content = task.content();
-  Queue* queue = queues_->Find(content.namespace_name, content.queue);
-  if (queue == nullptr)
-    return absl::DataLossError(
-        absl::StrCat("task ", content.task_id, " is in no queue"));
+  APIUM_ASSIGN_OR_RETURN(Queue * queue, queues_->QueueOf(content));
   APIUM_ASSIGN_OR_RETURN(uint32_t type_id, queues_->InternType(content.type));
   const LaneId id{.queue_id = queue->stored.queue_id,
                   .type_id = type_id,
@@ -372,6 +369,8 @@ void ReadyLanes::TakeOut(Lane* lane) {
 }
 
 void ReadyLanes::Unlist(Lane* lane) {
+  // It may have been woken, and ends without a task that was let through.
+  if (lane->parked_at == nullptr) limits_->LookAgain(lane->limits);
   TakeOut(lane);
   lane->order = nullptr;
   std::vector<Lane*>& of_tenant = lane->tenant->lanes;

@@ -398,6 +398,39 @@ TEST_F(LimitTableTest, TheClockIsSetAnewWhereAnotherTookThePoints) {
   EXPECT_THAT(limits_->TakeFreed(now_), ElementsAre(parked));
 }
 
+// One of two is told, starts, and does not come back; the other still waits.
+TEST_F(LimitTableTest, TheClockIsSetAnewForThoseWhoWereNotTold) {
+  CreateRate(kTenPerSecond);
+  LimitShare share = ShareOf();
+  Starts(share);
+  LimitInstance* parked = Park(share);
+  Park(share);
+  NextTurn(absl::Milliseconds(100));
+  EXPECT_THAT(limits_->TakeFreed(now_), ElementsAre(parked));
+  --parked->parked_lanes;
+  EXPECT_TRUE(TryStart(share));
+  EXPECT_THAT(limits_->TakeFreed(now_), IsEmpty());
+  EXPECT_EQ(limits_->NextTime(), now_ + absl::Milliseconds(100));
+}
+
+TEST_F(LimitTableTest, WhereNobodyStartsTheOthersAreTold) {
+  Create({.name = "c", .settings = {.max_concurrency = 1}});
+  LimitShare share = ShareOf();
+  Starts(share);
+  LimitInstance* parked = Park(share);
+  Park(share);
+  limits_->LookAgain(share);
+  EXPECT_THAT(limits_->TakeFreed(now_), IsEmpty());
+  limits_->Release(share);
+  EXPECT_THAT(limits_->TakeFreed(now_), ElementsAre(parked));
+  --parked->parked_lanes;
+  limits_->LookAgain(share);
+  EXPECT_THAT(limits_->TakeFreed(now_), ElementsAre(parked));
+  --parked->parked_lanes;
+  limits_->LookAgain(share);
+  EXPECT_THAT(limits_->TakeFreed(now_), IsEmpty());
+}
+
 // Points are there, but too many run: the clock does not help.
 TEST_F(LimitTableTest, WhoWaitsForBothIsToldWhenBothAreThere) {
   LiveLimit* limit = CreateRate(kTenPerSecond);

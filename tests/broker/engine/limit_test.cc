@@ -427,6 +427,17 @@ TEST_F(LimitTest, NoMoreStartThanMay) {
   EXPECT_EQ(h_.Delivered("w1"), "d#1");
 }
 
+// Each lane has one task, and none of them ends: the next starts all the same.
+TEST_F(LimitTest, LanesStartOneAfterTheOtherWhileTheOthersRun) {
+  Create(OneASecond());
+  for (const char* id : {"a", "b", "c"}) SubmitFor(id, id);
+  EXPECT_EQ(h_.Delivered("w1"), "a#1");
+  h_.Advance(absl::Seconds(1));
+  EXPECT_EQ(h_.Delivered("w1"), "b#1");
+  h_.Advance(absl::Seconds(1));
+  EXPECT_EQ(h_.Delivered("w1"), "c#1");
+}
+
 TEST_F(LimitTest, ARestartGivesNoPointsBack) {
   Create(OneASecond());
   h_.Submit("a");

@@ -216,7 +216,7 @@ TEST_F(OrderingTest, APurgeEndsThoseWhoWait) {
 
 TEST_F(OrderingTest, APurgeMeetsThoseThatWouldBecomeTheHead) {
   RunAndWait(OrderingFailurePolicy::kSkip);
-  h_.WithoutSettling([&] {
+  h_.InOneTurn([&] {
     h_.Purge("default");
     h_.Succeed("w1", "a");
   });
@@ -232,8 +232,8 @@ TEST_F(OrderingTest, MoreThanOneTurnCanDropAreLeftToTheNext) {
   h_.Credit("w1", 10);
   h_.Delivered("w1");
   for (int i = 0; i < 150; ++i) Submit(absl::StrCat("t", i));
-  h_.WithoutSettling([&] { h_.Purge("default"); });
   h_.InOneTurn([&] {
+    h_.Purge("default");
     h_.Succeed("w1", "head");
     Submit("next");
   });
@@ -377,8 +377,10 @@ TEST_F(OrderingTest, ThoseThatAreToFailCanBeCancelledMeanwhile) {
   for (int i = 0; i < kTasks; ++i) Submit(absl::StrCat("t", i));
   h_.WithoutSettling([&] {
     h_.Fail("w1", "head");
-    h_.Heartbeat("w1");
-    for (int i = 1000; i < kTasks; ++i) h_.Cancel(absl::StrCat("t", i));
+    // In this turn, the first thousand fail.
+    h_.InOneTurn([&] {
+      for (int i = 1000; i < kTasks; ++i) h_.Cancel(absl::StrCat("t", i));
+    });
   });
   EXPECT_EQ(h_.Count(), "default: failed=1001 cancelled=10");
   EXPECT_EQ(LineRows(), 0u);

@@ -337,7 +337,7 @@ TEST_F(TaskDefaultsTest, AreForWhatIsUnsaid) {
   h_.Restart();
   EXPECT_EQ(ContentOf("a").priority, 7);
   h_.Advance(absl::Minutes(1));
-  EXPECT_EQ(h_.State("a"), "UNKNOWN") << "it expired, and nothing was kept";
+  EXPECT_EQ(h_.State("a"), "FINISHED") << "it expired, and is not kept";
 }
 
 TEST_F(TaskDefaultsTest, WhatIsSaidStays) {
