@@ -15,9 +15,9 @@
 #include "broker/engine/batch.h"
 #include "broker/engine/breaker.h"
 #include "broker/engine/dead_letter.h"
-#include "broker/engine/limit.h"
+#include "broker/engine/limit_command.h"
 #include "broker/engine/queue_settings.h"
-#include "broker/engine/routing.h"
+#include "broker/engine/routing_command.h"
 #include "broker/engine/sinks.h"
 #include "broker/engine/task.h"
 #include "common/fingerprint.h"
@@ -503,153 +503,6 @@ struct ReleaseOrderingKeyCommand {
   std::string namespace_name;
   std::string queue;
   std::string ordering_key;
-};
-
-// Answered by ExchangeReply.
-struct CreateExchangeCommand {
-  ReplyAddress reply;
-  std::string namespace_name;
-  Exchange exchange;
-};
-
-// Answered by ExchangeReply.
-struct GetExchangeCommand {
-  ReplyAddress reply;
-  std::string namespace_name;
-  std::string name;
-};
-
-// Answered by ExchangePageReply.
-struct ListExchangesCommand {
-  ReplyAddress reply;
-  std::string namespace_name;
-  uint32_t page_size = 100;
-  std::string page_token;  // the page is behind this name; empty: the start
-};
-
-// Answered by ExchangeReply.
-struct UpdateExchangeCommand {
-  ReplyAddress reply;
-  std::string namespace_name;
-  std::string name;
-  std::string description;
-  std::string alternate_exchange;
-  std::string etag;  // empty: whatever it is
-};
-
-// Answered by StatusReply.
-struct DeleteExchangeCommand {
-  ReplyAddress reply;
-  std::string namespace_name;
-  std::string name;
-};
-
-// Answered by StatusReply.
-struct CreateBindingCommand {
-  ReplyAddress reply;
-  std::string namespace_name;
-  Binding binding;
-};
-
-// Answered by StatusReply.
-struct DeleteBindingCommand {
-  ReplyAddress reply;
-  std::string namespace_name;
-  Binding binding;
-};
-
-// Answered by BindingPageReply.
-struct ListBindingsCommand {
-  ReplyAddress reply;
-  std::string namespace_name;
-  std::string exchange;  // empty: all
-  uint32_t page_size = 100;
-  std::string page_token;  // from a former BindingPageReply; empty: the start
-};
-
-// Answered by RouteRulesReply.
-struct SetRouteRulesCommand {
-  ReplyAddress reply;
-  std::string namespace_name;
-  std::vector<RouteRule> rules;
-  std::string etag;  // empty: whatever it is
-};
-
-// Answered by RouteRulesReply.
-struct GetRouteRulesCommand {
-  ReplyAddress reply;
-  std::string namespace_name;
-};
-
-// Answered by ResolveRouteReply.
-struct ResolveRouteCommand {
-  ReplyAddress reply;
-  std::string namespace_name;
-  std::string type;
-  std::string queue;
-  Route route;  // exchange empty: none
-  std::vector<std::pair<std::string, std::string>> headers;  // sorted by name
-};
-
-// Answered by LimitReply.
-struct CreateLimitCommand {
-  ReplyAddress reply;
-  std::string namespace_name;
-  Limit limit;
-};
-
-// Answered by LimitReply.
-struct GetLimitCommand {
-  ReplyAddress reply;
-  std::string namespace_name;
-  std::string name;
-};
-
-// Answered by LimitPageReply.
-struct ListLimitsCommand {
-  ReplyAddress reply;
-  std::string namespace_name;
-  uint32_t page_size = 100;
-  std::string page_token;  // the page is behind this name; empty: the start
-};
-
-// Answered by LimitReply. What is unset stays.
-struct UpdateLimitCommand {
-  ReplyAddress reply;
-  std::string namespace_name;
-  std::string name;
-  std::string etag;  // empty: whatever it is
-  std::optional<std::string> description;
-  std::optional<std::string> type_pattern;
-  std::optional<std::string> queue_pattern;
-  std::optional<uint32_t> max_concurrency;
-  std::optional<std::optional<Rate>> rate;
-  std::optional<bool> disabled;
-};
-
-// Answered by StatusReply.
-struct DeleteLimitCommand {
-  ReplyAddress reply;
-  std::string namespace_name;
-  std::string name;
-};
-
-// Answered by LimitUsageReply.
-struct ListLimitUsageCommand {
-  ReplyAddress reply;
-  std::string namespace_name;
-  std::string limit;
-  uint32_t page_size = 100;
-  std::string page_token;  // the page is behind this key; empty: the start
-};
-
-// Answered by LimitUsageReply, with one entry.
-struct PauseLimitKeyCommand {
-  ReplyAddress reply;
-  std::string namespace_name;
-  std::string limit;
-  std::string key;
-  absl::Duration duration;  // 0: ends a pause
 };
 
 // The result service has everything up to `position`. Not answered.

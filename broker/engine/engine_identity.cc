@@ -138,8 +138,7 @@ void Engine::Impl::AnswerSubmit(const SubmitCommand& command,
 
 // --- Unique keys ---
 
-absl::StatusOr<Engine::Impl::KeyClaim> Engine::Impl::ClaimKey(
-    const TaskContent& content) {
+absl::StatusOr<KeyClaim> Engine::Impl::ClaimKey(const TaskContent& content) {
   KeyClaim claim;
   APIUM_ASSIGN_OR_RETURN(claim.row, unique_keys_.Find(KeyOf(content), now_));
   if (!claim.row.has_value()) return claim;

@@ -75,6 +75,13 @@ struct Lane {
   uint64_t waiting() const { return count - leased; }
 };
 
+inline LaneRank RankOf(const LaneId& id) {
+  return {.inverted_priority = static_cast<uint8_t>(255 - id.priority),
+          .type_id = id.type_id,
+          .class_high = id.lane_class.high,
+          .class_low = id.lane_class.low};
+}
+
 // Whether `a` became ready before `b`. Both are in a window.
 bool IsAhead(const LiveTask& a, const LiveTask& b);
 
