@@ -78,6 +78,11 @@ struct EngineOptions {
   // TOO_MANY_BINDINGS.
   size_t max_exchanges = 1000;
   size_t max_bindings = 100000;
+  // What the tasks that routing copies in one turn may take in memory and in
+  // its write: each copy has the payload. Submits of more: FAILED_PRECONDITION /
+  // TOO_MANY_COPIES; what does not fit beside others: RESOURCE_EXHAUSTED /
+  // BROKER_BUSY.
+  size_t copy_bytes_per_turn = 64 * 1024 * 1024;
   // After what time a copy of a broadcast expires that was given no time of its
   // own: its worker may never come back.
   absl::Duration broadcast_expiry = absl::Hours(1);

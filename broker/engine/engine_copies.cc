@@ -17,9 +17,6 @@ namespace {
 
 // Tasks of one submit.
 constexpr size_t kCopiesMax = 1000;
-// What the copies of one turn may take in memory and in its write: each has the
-// payload. As much as the ready window.
-constexpr size_t kCopyBytesPerTurn = 64 * 1024 * 1024;
 
 size_t BytesOf(const TaskContent& content) {
   constexpr size_t kFixedBytes = 1024;
@@ -130,12 +127,12 @@ absl::Status Engine::Impl::CheckCopies(const TaskContent& content,
                      " copies it would be more than ", kTaskIdBytesMax));
   }
   call->copy_bytes += copies * BytesOf(content);
-  if (call->copy_bytes > kCopyBytesPerTurn) {
+  if (call->copy_bytes > options_.copy_bytes_per_turn) {
     return TooManyCopies(absl::StrCat("copies of ", call->copy_bytes,
                                       " bytes, above the limit of ",
-                                      kCopyBytesPerTurn, ","));
+                                      options_.copy_bytes_per_turn, ","));
   }
-  if (call->copy_bytes + copy_bytes_of_turn_ <= kCopyBytesPerTurn)
+  if (call->copy_bytes + copy_bytes_of_turn_ <= options_.copy_bytes_per_turn)
     return absl::OkStatus();
   return WithRetryDelay(
       WithReason(absl::ResourceExhaustedError(
@@ -194,7 +191,7 @@ absl::Status Engine::Impl::AcceptCopies(std::vector<SubmitCommand> copies,
   for (SubmitCommand& copy : copies) {
     const TaskContent& content = *copy.content;
     copy_bytes_of_turn_ += BytesOf(content);
-    APIUM_ASSIGN_OR_RETURN(Queue * queue, QueueForSubmit(content));
+    Queue* queue = PlannedQueue(content);
     ApplyDefaults(queue->stored.settings.task_defaults, &copy);
     std::string key = MakeTaskKey(content.namespace_name, content.task_id);
     APIUM_RETURN_IF_ERROR(Accept(&copy, std::move(key), queue, minted));

@@ -535,6 +535,9 @@ class Engine::Impl : public EngineState {
   // Accepts all or none: of one namespace, without a look at their requests.
   absl::Status SubmitAll(std::vector<SubmitCommand>* tasks,
                          SubmitAllReply* reply);
+  // The queue of a submit that was looked at: what others of the call have done
+  // since does not refuse it any more.
+  Queue* PlannedQueue(const TaskContent& content);
   // A submit was refused.
   void CountRefused(const TaskContent& content);
 

@@ -119,6 +119,12 @@ absl::StatusOr<absl::Status> Engine::Impl::MakeRoomForAll(
   return absl::OkStatus();
 }
 
+Queue* Engine::Impl::PlannedQueue(const TaskContent& content) {
+  Queue* queue = queues_.Find(content.namespace_name, content.queue);
+  return queue != nullptr ? queue
+                          : CreateQueue(content.namespace_name, content.queue);
+}
+
 absl::StatusOr<SubmitReply> Engine::Impl::CarryOut(SubmitPlan plan,
                                                    SubmitCommand* submit) {
   using Verdict = KeyClaim::Verdict;
@@ -140,7 +146,7 @@ absl::StatusOr<SubmitReply> Engine::Impl::CarryOut(SubmitPlan plan,
     CountRepeated(content, /*accepted=*/true);
     return reply;
   }
-  APIUM_ASSIGN_OR_RETURN(Queue * queue, QueueForSubmit(content));
+  Queue* queue = PlannedQueue(content);
   ApplyDefaults(queue->stored.settings.task_defaults, submit);
   if (content.unique != nullptr)
     APIUM_RETURN_IF_ERROR(TakeKey(content, plan.claim));

@@ -70,6 +70,7 @@ EngineHistory::EngineHistory(uint64_t seed, const HistoryOptions& options)
       unique_percent_(Below(3) * 25),
       placement_percent_(Below(3) * 35),
       ordering_percent_(Below(3) * 30),
+      routing_percent_(Below(3) * 30),
       driver_(RandomOptions(seed), absl::FromUnixSeconds(1'700'000'000)),
       model_(RandomOptions(seed)),
       calls_(std::make_shared<Calls>(this)) {
@@ -157,7 +158,11 @@ void EngineHistory::Step() {
   } else if (kind < 72) {
     AddRead();
   } else if (kind < 75) {
-    AddBatchCommand();
+    if (routing_percent_ > 0 && Chance(65)) {
+      AddRoutingCommand();
+    } else {
+      AddBatchCommand();
+    }
   } else if (kind < 78) {
     AddControl();
   } else if (kind < 86) {
@@ -226,6 +231,7 @@ void EngineHistory::AddSubmit() {
   submit.request = RandomRequest(1, submit.content->fingerprint.low);
   AddUnique(&submit);
   AddOrdering(submit.content.get());
+  AddRoute(&submit);
   Add(std::move(submit));
 }
 

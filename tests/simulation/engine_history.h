@@ -111,6 +111,14 @@ class EngineHistory {
   void AddRelease();
   // Of all keys that are blocked.
   void ReleaseAll();
+  // engine_history_routing.cc
+  // Sometimes: an exchange, or none and no queue either.
+  void AddRoute(SubmitCommand* submit);
+  void AddRoutingCommand();
+  std::string RandomExchange();
+  std::string RandomRoutingKey();
+  Binding RandomBinding();
+  void AuditRouting();
   // engine_history_placement.cc
   // Sometimes: tenant, limit keys, labels.
   void AddPlacement(TaskContent* content);
@@ -174,6 +182,7 @@ class EngineHistory {
   const uint64_t unique_percent_;
   const uint64_t placement_percent_;
   const uint64_t ordering_percent_;
+  const uint64_t routing_percent_;
   EngineDriver driver_;
   ReferenceModel model_;
   // While turns are held: the model as released, and after each held turn.

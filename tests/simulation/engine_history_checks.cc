@@ -29,6 +29,7 @@ void EngineHistory::Audit() {
   Add(ListWorkersCommand{.reply = NewCall(), .namespace_name = "default"});
   AuditBatches();
   AuditDeadLetters();
+  AuditRouting();
   Add(ListBreakersCommand{.reply = NewCall(), .namespace_name = "default"});
   Add(CountTasksCommand{.reply = NewCall(), .namespace_name = "default"});
   RunTurn();

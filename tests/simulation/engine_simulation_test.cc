@@ -153,6 +153,21 @@ TEST(EngineSimulationSelfTest, HistoriesMeetOrdersAndFullQueues) {
   EXPECT_GT(total.queue_full, 50u);
 }
 
+TEST(EngineSimulationSelfTest, HistoriesMeetExchangesAndCopies) {
+  ReferenceModel::Counts total;
+  for (uint64_t seed = 1; seed <= 200; ++seed) {
+    EngineHistory history(seed, {});
+    history.Run();
+    const ReferenceModel::Counts& counts = history.model_counts();
+    total.routed += counts.routed;
+    total.copied += counts.copied;
+    total.unroutable += counts.unroutable;
+  }
+  EXPECT_GT(total.routed, 100u);
+  EXPECT_GT(total.copied, 20u);
+  EXPECT_GT(total.unroutable, 20u);
+}
+
 // The checker bites: a disk that forgets what it acknowledged is found out.
 TEST(EngineSimulationSelfTest, ALyingDiskIsCaught) {
   int lied = 0;

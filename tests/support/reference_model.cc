@@ -202,10 +202,11 @@ void ReferenceModel::Apply(const SubmitCommand& command) {
       return;
     }
     ExpectAccepted(command, content.task_id, known->content->create_time,
-                   /*attached=*/false);
+                   /*attached=*/false, known->copies);
     ExpectOutcome(command, content.task_id);
     return;
   }
+  if (content.queue.empty()) return ApplyRouted(command);
   if (options_.create_queues_on_use) queues_[content.queue];
   const auto queue = queues_.find(content.queue);
   std::string refusal;

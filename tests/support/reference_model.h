@@ -82,6 +82,9 @@ class ReferenceModel {
     size_t keys_released = 0;
     size_t rest_failed = 0;  // behind the failed head of their order
     size_t queue_full = 0;
+    size_t routed = 0;
+    size_t copied = 0;  // submits
+    size_t unroutable = 0;
   };
   const Counts& counts() const { return counts_; }
   // Queue and ordering key.
@@ -101,6 +104,7 @@ class ReferenceModel {
   struct Task {
     std::shared_ptr<const TaskContent> content;
     bool minted = false;
+    uint32_t copies = 0;  // further tasks of the same submit
     TaskState state = TaskState::kQueued;
     int64_t due_millis = 0;
     uint64_t place = 0;       // order of becoming ready; equal: any order
@@ -172,6 +176,7 @@ class ReferenceModel {
     std::string task_id;
     absl::Time create_time;
     bool attached = false;
+    uint32_t copies = 0;
   };
   struct Request {
     Fingerprint fingerprint;
@@ -309,6 +314,16 @@ class ReferenceModel {
   void Apply(const UpdateLimitCommand& command);
   void Apply(const DeleteLimitCommand& command);
   void Apply(const PauseLimitKeyCommand& command);
+  void Apply(const CreateExchangeCommand& command);
+  void Apply(const UpdateExchangeCommand& command);
+  void Apply(const DeleteExchangeCommand& command);
+  void Apply(const CreateBindingCommand& command);
+  void Apply(const DeleteBindingCommand& command);
+  // Of all exchanges, in one page.
+  void Apply(const ListBindingsCommand& command);
+  void Apply(const SetRouteRulesCommand& command);
+  // Names no queue.
+  void Apply(const ResolveRouteCommand& command);
   // Not modelled; their answers are not looked at.
   void Apply(const ListTasksCommand&) {}
   void Apply(const ListQueuesCommand&) {}
@@ -378,6 +393,27 @@ class ReferenceModel {
   void CheckNothingIsHeldBack();
 
   // reference_model_placement.cc
+  // reference_model_routing.cc
+  struct ModelExchange {
+    Exchange settings;
+    std::set<Binding> bindings;
+  };
+  std::set<std::string> QueuesOf(
+      const Route& route,
+      const std::vector<std::pair<std::string, std::string>>& headers) const;
+  std::string RuledQueue(const std::string& type) const;
+  std::string ExchangeAnswer(const std::string& name) const;
+  // Another exchange that leads to it; empty: none.
+  std::string UserOf(const std::string& name) const;
+  bool MakeReachable(const std::string& queue);
+  // A submit that names no queue, and no task that is known.
+  void ApplyRouted(const SubmitCommand& command);
+  // One for each queue, two or more.
+  std::string CopiesRefusal(const std::vector<SubmitCommand>& made);
+  void ApplyCopies(const SubmitCommand& command,
+                   std::vector<SubmitCommand> made);
+  void ForgetRoutesTo(const std::string& queue);
+
   struct ModelLimit {
     Limit limit;
   };
@@ -430,7 +466,8 @@ class ReferenceModel {
   static std::string AnswerText(const Answer& answer);
   // The submit is answered OK.
   void ExpectAccepted(const SubmitCommand& command, const std::string& id,
-                      absl::Time create_time, bool attached);
+                      absl::Time create_time, bool attached,
+                      uint32_t copies = 0);
   void ExpectOutcome(const SubmitCommand& command, const std::string& id);
   // Null: nobody holds it.
   UniqueKey* HeldKey(const std::string& key);
@@ -454,6 +491,7 @@ class ReferenceModel {
   struct Plan {
     std::string id;  // empty: minted when it is accepted
     std::optional<absl::Time> known_since;
+    uint32_t known_copies = 0;
     Claim claim = Claim::kTake;
     std::optional<Answer> attached;
     std::optional<size_t> same_as;  // task of the call
@@ -611,7 +649,11 @@ class ReferenceModel {
   std::map<std::string, Redriving> redrives_;  // by queue
   std::vector<LetterJob> letter_jobs_;         // in the order of their calls
   std::map<std::string, Breaker> breakers_;    // by type
-  std::map<std::string, ModelLimit> limits_;   // by name
+  // By name.
+  std::map<std::string, ModelExchange> exchanges_;
+  std::vector<RouteRule> rules_;
+  uint64_t rules_revision_ = 0;
+  std::map<std::string, ModelLimit> limits_;  // by name
   // By name and key.
   std::map<std::pair<std::string, std::string>, Points> points_;
   std::map<std::pair<std::string, std::string>, absl::Time> pauses_;

@@ -142,6 +142,7 @@ std::string ReferenceModel::PlanSubmit(const TaskContent& content, Plan* plan) {
   const Task* known = plan->id.empty() ? nullptr : Find(plan->id);
   if (known != nullptr) {
     plan->known_since = known->content->create_time;
+    plan->known_copies = known->copies;
     return known->content->fingerprint == content.fingerprint
                ? ""
                : "ALREADY_EXISTS/TASK_ID_REUSED";
@@ -208,7 +209,8 @@ void ReferenceModel::Apply(const SubmitAllCommand& command) {
     const Plan& plan = plans[i];
     const TaskContent& content = *command.tasks[i].content;
     Answer answer = {.task_id = plan.id,
-                     .create_time = plan.known_since.value_or(now_)};
+                     .create_time = plan.known_since.value_or(now_),
+                     .copies = plan.known_copies};
     if (plan.same_as.has_value()) {
       answer = answers[*plan.same_as];
     } else if (plan.attached.has_value()) {

@@ -83,8 +83,12 @@ std::string SortedWorkersText(const Reply& reply) {
 std::string ModelReplyText(const Reply& reply) {
   if (const auto* submit = std::get_if<SubmitReply>(&reply.body)) {
     if (!submit->status.ok()) return StatusText(submit->status);
-    return absl::StrCat(submit->attached ? "ATTACHED " : "OK ", submit->task_id,
-                        " ", absl::ToUnixNanos(submit->create_time));
+    std::string text =
+        absl::StrCat(submit->attached ? "ATTACHED " : "OK ", submit->task_id,
+                     " ", absl::ToUnixNanos(submit->create_time));
+    for (const std::string& id : submit->copy_task_ids)
+      absl::StrAppend(&text, " ", id);
+    return text;
   }
   if (const auto* all = std::get_if<SubmitAllReply>(&reply.body)) {
     if (!all->status.ok()) return ReplyText(reply);

@@ -21,8 +21,12 @@ int64_t CeilMillis(absl::Time time) {
 }  // namespace
 
 std::string ReferenceModel::AnswerText(const Answer& answer) {
-  return absl::StrCat(answer.attached ? "ATTACHED " : "OK ", answer.task_id,
-                      " ", absl::ToUnixNanos(answer.create_time));
+  std::string text =
+      absl::StrCat(answer.attached ? "ATTACHED " : "OK ", answer.task_id, " ",
+                   absl::ToUnixNanos(answer.create_time));
+  for (uint32_t i = 0; i < answer.copies; ++i)
+    absl::StrAppend(&text, " ", answer.task_id, ".", i + 2);
+  return text;
 }
 
 const ReferenceModel::Request* ReferenceModel::FindRequest(
@@ -71,9 +75,12 @@ bool ReferenceModel::IsRepeatedRequest(const SubmitAllCommand& command) {
 
 void ReferenceModel::ExpectAccepted(const SubmitCommand& command,
                                     const std::string& id,
-                                    absl::Time create_time, bool attached) {
-  const Answer answer = {
-      .task_id = id, .create_time = create_time, .attached = attached};
+                                    absl::Time create_time, bool attached,
+                                    uint32_t copies) {
+  const Answer answer = {.task_id = id,
+                         .create_time = create_time,
+                         .attached = attached,
+                         .copies = copies};
   ExpectReply(command.reply.tag, AnswerText(answer));
   if (command.request != nullptr) RememberRequest(*command.request, {answer});
 }

@@ -1,5 +1,6 @@
 // Queues in the reference model: their settings, what is in them, purges.
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -81,7 +82,12 @@ void ReferenceModel::Apply(const DeleteQueueCommand& command) {
     ExpectReply(command.reply.tag, kQueueNotFound);
   } else if (QueueText(command.queue) != "ready=0 scheduled=0 leased=0") {
     ExpectReply(command.reply.tag, "FAILED_PRECONDITION/QUEUE_NOT_EMPTY");
+  } else if (std::any_of(rules_.begin(), rules_.end(), [&](const auto& rule) {
+               return rule.queue == command.queue;
+             })) {
+    ExpectReply(command.reply.tag, "FAILED_PRECONDITION/QUEUE_IN_USE");
   } else {
+    ForgetRoutesTo(command.queue);
     queues_.erase(command.queue);
     ends_.erase(command.queue);
     redrives_.erase(command.queue);

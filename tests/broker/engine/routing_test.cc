@@ -32,7 +32,7 @@ using ::testing::IsEmpty;
 
 class RoutingTest : public ::testing::Test {
  protected:
-  explicit RoutingTest(const EngineOptions& options = {}) : h_(options) {
+  RoutingTest() {
     for (const char* queue : {"mail", "audit", "other"}) h_.CreateQueue(queue);
   }
 
@@ -87,7 +87,7 @@ class RoutingTest : public ::testing::Test {
     return h_.Task(id).content->queue;
   }
 
-  EngineHarness h_;
+  EngineHarness h_{{.copy_bytes_per_turn = 2 * 1024 * 1024}};
 };
 
 // --- Exchanges and bindings ---
@@ -442,7 +442,7 @@ TEST_F(RoutingTest, WhatCannotHaveCopiesIsRefused) {
             "INVALID_ARGUMENT/INVALID_FIELD");
   EXPECT_EQ(Submit(std::string(126, 'x'), {.exchange = "e"}), "OK");
   EXPECT_EQ(
-      Submit("large", {.data = std::string(65 << 20, 'x'), .exchange = "e"}),
+      Submit("large", {.data = std::string(2 << 20, 'x'), .exchange = "e"}),
       "FAILED_PRECONDITION/TOO_MANY_COPIES");
   Unbind({.exchange = "e", .queue = "audit"});
   EXPECT_EQ(Submit("a", {.unique = Unique{.key = "k"}, .exchange = "e"}), "OK");
@@ -468,7 +468,7 @@ TEST_F(RoutingTest, CopiesOfOneTurnAreBounded) {
   Make("e", ExchangeType::kFanout);
   for (const char* queue : {"mail", "audit"})
     Bind({.exchange = "e", .queue = queue});
-  const SubmitOptions large = {.data = std::string(40 << 20, 'x'),
+  const SubmitOptions large = {.data = std::string(1200 << 10, 'x'),
                                .exchange = "e"};
   h_.InOneTurn([&] {
     Submit("a", large);

@@ -51,7 +51,7 @@ TEST(IdentityCodecTest, ARequestReadsBackWhole) {
   request.fingerprint = {.high = 11, .low = 22};
   request.keep_until_millis = 1234;
   request.answers = {
-      {.task_id = "a", .create_time = kCreated, .minted = true},
+      {.task_id = "a", .create_time = kCreated, .minted = true, .copies = 2},
       {.task_id = "b", .create_time = kCreated, .attached = true}};
   const auto back = DecodeRequest(EncodeRequest(request));
   ASSERT_TRUE(back.ok());
@@ -62,6 +62,7 @@ TEST(IdentityCodecTest, ARequestReadsBackWhole) {
   EXPECT_EQ(back->answers[0].create_time, kCreated);
   EXPECT_TRUE(back->answers[0].minted);
   EXPECT_FALSE(back->answers[0].attached);
+  EXPECT_EQ(back->answers[0].copies, 2u);
   EXPECT_EQ(back->answers[1].task_id, "b");
   EXPECT_FALSE(back->answers[1].minted);
   EXPECT_TRUE(back->answers[1].attached);

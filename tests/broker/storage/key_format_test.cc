@@ -35,8 +35,19 @@ TEST(KeyFormatTest, BytesOfEveryRowStayAsTheyAre) {
   EXPECT_EQ(Hex(BatchRowKey(BatchPart::kCallbacks, MakeTaskKey("n", "b"))),
             "47436e0062");
   EXPECT_EQ(Hex(LimitRowKey("n", "l")), "566e006c");
+  EXPECT_EQ(Hex(ExchangeRowKey(MakeTaskKey("n", "e"))), "46456e0065");
+  EXPECT_EQ(Hex(RouteRulesRowKey("n")), "46526e");
+  EXPECT_EQ(Hex(BindingRowKey(258)), "480000000000000102");
   EXPECT_EQ(Hex(LimitStateRowKey("n", "l", "k")), "5a6e006c006b");
   EXPECT_EQ(Hex(EncodeNumber(0x0102030405060708)), "0102030405060708");
+}
+
+TEST(KeyFormatTest, RowsOfRoutingAreToldApart) {
+  EXPECT_EQ(ExchangeOfRow(ExchangeRowKey("ne")).value_or(""), "ne");
+  EXPECT_EQ(NamespaceOfRouteRulesRow(RouteRulesRowKey("n")).value_or(""), "n");
+  EXPECT_FALSE(ExchangeOfRow(RouteRulesRowKey("n")).has_value());
+  EXPECT_FALSE(NamespaceOfRouteRulesRow(ExchangeRowKey("ne")).has_value());
+  EXPECT_EQ(NumberOfRow(BindingRowKey(258)), 258u);
 }
 
 TEST(KeyFormatTest, NamesOfLimitsReadBack) {

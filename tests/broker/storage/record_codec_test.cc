@@ -133,6 +133,25 @@ TEST(RecordCodecTest, BytesOfAFinishedTaskStayAsTheyAre) {
   EXPECT_EQ(read->outbox_position, 3u);
   EXPECT_EQ(read->create_time, absl::FromUnixNanos(4));
   EXPECT_TRUE(read->fingerprint == task.fingerprint);
+  EXPECT_EQ(read->copies, 0u);
+}
+
+TEST(RecordCodecTest, TheNumberOfCopiesReadsBack) {
+  std::string value;
+  EncodeTaskRow(FinishedTask{.state = TaskState::kFailed, .copies = 258},
+                &value);
+  EXPECT_EQ(absl::BytesToHexString(value.substr(42)), "0000000000000102");
+  ASSERT_TRUE(DecodeFinishedTaskRow(value).ok());
+  EXPECT_EQ(DecodeFinishedTaskRow(value)->copies, 258u);
+  value.pop_back();
+  EXPECT_TRUE(absl::IsDataLoss(DecodeFinishedTaskRow(value).status()));
+  StoredTask live;
+  live.content = std::make_shared<TaskContent>();
+  live.copies = 3;
+  EncodeTaskRow(live, &value);
+  const std::string key("n\0a", 3);
+  ASSERT_TRUE(DecodeLiveTaskRow(key, value).ok());
+  EXPECT_EQ(DecodeLiveTaskRow(key, value)->copies, 3u);
 }
 
 TEST(RecordCodecTest, AnOutcomeReadsBackWhole) {
