@@ -357,7 +357,7 @@ std::string ReferenceModel::TaskText(const Task& task) const {
               !queues_.at(task.content->queue).paused &&
               IsHeldBack(task.content->type)
           ? " held"
-          : LineText(task.content->task_id),
+          : LineText(task),
       StreamText(task));
 }
 

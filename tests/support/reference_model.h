@@ -530,7 +530,7 @@ class ReferenceModel {
   // Whether that came of the end of the first.
   bool WillBePurgedByItsLine(const std::string& id) const;
   bool TakeJobCancelWhileBlocked(const std::string& id);
-  std::string LineText(const std::string& id) const;
+  std::string LineText(const Task& task) const;
   // What submits ask of a queue.
   struct Demand {
     uint64_t tasks = 0;

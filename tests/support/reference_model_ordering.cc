@@ -154,11 +154,18 @@ bool ReferenceModel::TakeJobCancelWhileBlocked(const std::string& id) {
   return false;
 }
 
-std::string ReferenceModel::LineText(const std::string& id) const {
-  if (!WaitsInLine(id)) return "";
-  return lines_.at(LineOf(*tasks_.at(id).content)).blocked
-             ? " in a blocked line"
-             : " in line";
+std::string ReferenceModel::LineText(const Task& task) const {
+  if (!IsOrdered(*task.content)) return "";
+  const auto line = lines_.find(LineOf(*task.content));
+  if (line == lines_.end()) return "";
+  const auto& waiting = line->second.waiting;
+  // The content of one whose id was minted does not say its id.
+  const bool waits =
+      std::any_of(waiting.begin(), waiting.end(), [&](const std::string& id) {
+        return &tasks_.at(id) == &task;
+      });
+  if (!waits) return "";
+  return line->second.blocked ? " in a blocked line" : " in line";
 }
 
 std::vector<ReferenceModel::LineId> ReferenceModel::BlockedKeys() const {
