@@ -211,6 +211,7 @@ TEST_F(RoutingClientTest, RulesAreReplacedAsAWhole) {
   APIUM_ASSERT_OK(handle);
   EXPECT_THAT(handle->copy_ids(), IsEmpty());
   EXPECT_EQ(tasks_.Get("a")->spec().queue(), "mail");
+  APIUM_ASSERT_OK(queues_.Purge("mail"));
   EXPECT_THAT(queues_.Delete("mail"), HasReason("QUEUE_IN_USE"));
   APIUM_EXPECT_OK(routing_.SetRouteRules({}, *etag));
   EXPECT_EQ(routing_.GetRouteRules()->rules_size(), 0);

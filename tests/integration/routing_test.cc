@@ -115,6 +115,7 @@ TEST_F(RoutingTest, RulesNameTheQueuesOfTypesOverAKill) {
   Submit({.type = "apium.noop", .task_id = "b"});
   EXPECT_EQ(tasks().Get("a")->spec().queue(), "slow");
   EXPECT_EQ(tasks().Get("b")->spec().queue(), "default");
+  EXPECT_TRUE(platform_.queues().Purge("slow").ok());
   EXPECT_THAT(platform_.queues().Delete("slow"), HasReason("QUEUE_IN_USE"));
 }
 

@@ -42,7 +42,7 @@ TEST(TaskFromProtoTest, FillsInTheDocumentedDefaults) {
   EXPECT_EQ(content.namespace_name, "default");
   EXPECT_EQ(content.task_id, "");
   EXPECT_EQ(content.type, "mail.send");
-  EXPECT_EQ(content.queue, "default");
+  EXPECT_EQ(content.queue, "") << "the engine asks the route rules";
   EXPECT_EQ(content.priority, 100);
   EXPECT_EQ(content.eta, absl::InfinitePast());
   EXPECT_EQ(content.expire_time, absl::InfiniteFuture());
@@ -305,12 +305,6 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(NotCarriedOut{"spec.hard_time_limit",
                                   [](auto* s) {
                                     s->mutable_hard_time_limit();
-                                  }},
-                    NotCarriedOut{"spec.fairness_key",
-                                  [](auto* s) { s->set_fairness_key("k"); }},
-                    NotCarriedOut{"spec.required_labels",
-                                  [](auto* s) {
-                                    (*s->mutable_required_labels())["k"] = "v";
                                   }},
                     NotCarriedOut{"spec.parent_task_ids", [](auto* s) {
                                     s->add_parent_task_ids("p");

@@ -16,8 +16,8 @@ std::string Hex(const std::string& bytes) {
 TEST(KeyFormatTest, BytesOfEveryRowStayAsTheyAre) {
   EXPECT_EQ(Hex(TaskRowKey(MakeTaskKey("ns", "id"))), "546e73006964");
   EXPECT_EQ(Hex(ReadyRowKey({.queue_id = 1, .type_id = 2, .priority = 255}, 3)),
-            "520000000100000002000000000000000000000000000000000000000000000000"
-            "0003");
+            "5200000001000000020000000000000000000000000000000000"
+            "0000000000000003");
   EXPECT_EQ(Hex(LaneRowKey({.queue_id = 1, .type_id = 2, .priority = 0})),
             "430000000100000002ff00000000000000000000000000000000");
   EXPECT_EQ(Hex(TimerRowKey({.due_millis = 258,
