@@ -101,7 +101,7 @@ class StoreTest(BadStartCase):
         for name in ("broker", "results"):
             newer = new_folder("newer")
             subprocess.run([WRITE_IDENTITY, newer, f"apium-{name}", "999"], check=True)
-            self.assert_refuses_to_start(name, "format version 999", "version 1", "newer program", data=newer)
+            self.assert_refuses_to_start(name, "format version 999", "this apium-", "newer program", data=newer)
 
     def test_a_store_of_something_else(self):
         other = new_folder("other")
