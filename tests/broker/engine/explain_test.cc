@@ -70,8 +70,7 @@ TEST_F(ExplainTest, PausedSaysByWhomAndWhy) {
                   .paused_by = "ann",
                   .pause_reason = "database is down"});
   const auto reasons = Task("a");
-  ASSERT_THAT(Kinds(reasons),
-              ElementsAre(WaitReasonKind::kPaused, WaitReasonKind::kBusy));
+  ASSERT_THAT(Kinds(reasons), ElementsAre(WaitReasonKind::kPaused));
   EXPECT_THAT(reasons[0].text, HasSubstr("by ann: database is down"));
   EXPECT_EQ(reasons[0].since, h_.now());
 }
