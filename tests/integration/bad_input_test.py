@@ -200,11 +200,9 @@ class BadInputTest(PlatformCase):
             with self.subTest(words[0], spec=str(spec)[:60]):
                 self.assert_submit_refused({"type": "x", **spec}, "INVALID_ARGUMENT", "INVALID_FIELD", *words)
 
-    def test_what_is_not_carried_out_is_refused(self):
+    def test_what_is_not_carried_out_is_refused_and_so_are_weights_out_of_range(self):
         for field, value in (
             ("hard_time_limit", {"seconds": 1}),
-            ("fairness_key", "tenant"),
-            ("required_labels", {"gpu": "yes"}),
             ("parent_task_ids", ["parent"]),
         ):
             with self.subTest(field):
@@ -217,10 +215,10 @@ class BadInputTest(PlatformCase):
                 "worker_id": "w",
                 "slots": 1,
                 "task_types": [{"type": "x"}],
-                "queues": [{"queue": "default", "weight": 2}],
+                "queues": [{"queue": "default", "weight": 1001}],
             }
         )
-        self.assert_says(worker.end(), "UNIMPLEMENTED", "NOT_IMPLEMENTED", "hello.queues.weight")
+        self.assert_says(worker.end(), "INVALID_ARGUMENT", "INVALID_FIELD", "hello.queues.weight")
 
     def test_oversized_payload(self):
         self.assert_submit_refused(
