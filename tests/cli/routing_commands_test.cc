@@ -73,7 +73,7 @@ TEST_F(RoutingCommandsTest, ExchangesFromCreateToDelete) {
             "mail\n");
   EXPECT_EQ(Out({"route", "resolve", "job", "--exchange", "events"}),
             "default\n");
-  EXPECT_EQ(Run({"exchange", "delete", "rest", "-y"}).exit_code, kExitError);
+  EXPECT_EQ(Run({"exchange", "delete", "rest", "-y"}).exit_code, kExitConflict);
   Out({"exchange", "unbind", "events", "--queue", "mail", "--routing-key",
        "order.#"});
   EXPECT_EQ(Run({"exchange", "delete", "events"}).exit_code, kExitUsage);
