@@ -134,8 +134,7 @@ absl::StatusOr<bool> Engine::Impl::DispatchFrom(Queue* queue,
     }
     APIUM_ASSIGN_OR_RETURN(const bool cancelled, CancelOnTheMove(task));
     if (cancelled) continue;
-    Session* to =
-        PreferredSession(*task, *task->chunk->lane->group, queue, session);
+    Session* to = PreferredSession(*task, task->chunk->lane, queue, session);
     APIUM_RETURN_IF_ERROR(Deliver(task, to, queue));
     return true;
   }

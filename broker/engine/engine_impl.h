@@ -250,7 +250,7 @@ class Engine::Impl : public EngineState {
   // engine_placement.cc
   // The session that is to get the task, which `first` could get: another only
   // if the task prefers that.
-  Session* PreferredSession(const LiveTask& task, const LaneGroup& group,
+  Session* PreferredSession(const LiveTask& task, const Lane* lane,
                             Queue* queue, Session* first);
 
   // engine_explain.cc

@@ -7,9 +7,8 @@
 
 namespace apium::broker {
 
-Session* Engine::Impl::PreferredSession(const LiveTask& task,
-                                        const LaneGroup& group, Queue* queue,
-                                        Session* first) {
+Session* Engine::Impl::PreferredSession(const LiveTask& task, const Lane* lane,
+                                        Queue* queue, Session* first) {
   const Placement* placement = task.content().placement.get();
   const bool prefers =
       placement != nullptr && !task.stored.suspect &&
@@ -23,17 +22,16 @@ Session* Engine::Impl::PreferredSession(const LiveTask& task,
         !sticky_worker.empty() && session.worker_id == sticky_worker;
     return labels + (sticky ? placement->preferred_labels.size() + 1 : 0);
   };
-  const BreakerTable::ByType* breakers =
-      breakers_.OfNamespace(queue->namespace_name);
   Session* best = first;
   size_t most = score(*first);
   for (const auto& [number, session] : sessions_.all()) {
-    const bool can_have_it =
-        session->takes_tasks() && number != reserved_session_ &&
-        session->TakesFrom(queue) && MayRun(*session, group, breakers);
+    const bool can_have_it = session->takes_tasks() &&
+                             number != reserved_session_ &&
+                             session->TakesFrom(queue);
     if (!can_have_it) continue;
     const size_t points = score(*session);
-    if (points <= most) continue;
+    // Nothing that the other one is to get before it may be overtaken.
+    if (points <= most || BestLane(*session, queue) != lane) continue;
     best = session.get();
     most = points;
   }

@@ -180,9 +180,11 @@ void ReferenceModel::Apply(const UpdateLimitCommand& command) {
   const auto it = limits_.find(command.name);
   if (it != limits_.end()) {
     LimitSettings& settings = it->second.limit.settings;
+    const LimitSettings before = settings;
     settings.max_concurrency =
         command.max_concurrency.value_or(settings.max_concurrency);
     settings.disabled = command.disabled.value_or(settings.disabled);
+    if (!(settings == before)) ++it->second.limit.revision;
   }
   ExpectReply(command.reply.tag, LimitAnswer(command.name));
 }

@@ -165,6 +165,13 @@ void ReferenceModel::Apply(const CreateBindingCommand& command) {
   const auto it = exchanges_.find(binding.exchange);
   if (it == exchanges_.end()) return ExpectReply(tag, kExchangeNotFound);
   if (it->second.bindings.count(binding) == 0) {
+    const ExchangeType type = it->second.settings.type;
+    const bool compares_keys =
+        type == ExchangeType::kDirect || type == ExchangeType::kTopic;
+    const bool fits =
+        (compares_keys || binding.routing_key.empty()) &&
+        (type == ExchangeType::kHeaders || binding.headers.empty());
+    if (!fits) return ExpectReply(tag, "INVALID_ARGUMENT/INVALID_FIELD");
     if (!binding.queue.empty() && !MakeReachable(binding.queue))
       return ExpectReply(tag, kQueueNotFound);
     if (binding.queue.empty() &&
