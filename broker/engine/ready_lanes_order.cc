@@ -103,11 +103,14 @@ void ReadyLanes::Park(Lane* lane, LimitInstance* limit) {
 
 void ReadyLanes::Unpark(Lane* lane) {
   TakeOut(lane);
-  // What a limit held up has saved nothing.
-  lane->queue->shares.Activate(lane->tenant);
   lane->order = &lane->group->ready;
-  lane->place = LanePlaceOf(*lane);
   lane->order->insert({lane->place, lane});
+  // What a limit held up has saved nothing.
+  Tenant* tenant = lane->tenant;
+  const int64_t before = tenant->virtual_nanos;
+  lane->queue->shares.Activate(tenant);
+  if (tenant->virtual_nanos == before) return;
+  for (Lane* of_tenant : tenant->lanes) List(of_tenant);
 }
 
 void ReadyLanes::Wake(LimitInstance* limit) {
