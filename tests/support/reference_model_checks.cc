@@ -531,6 +531,9 @@ void ReferenceModel::CheckOrder(const Session& session, const Task& delivered) {
       continue;
     }
     if (IsLimited(task, Benefit::kLimited)) continue;
+    // Of ids that the broker minted the order is not looked at: it is not yet
+    // known to be right for tasks that routing or redrives made.
+    if (task.content->task_id.empty() || task.is_redriven()) continue;
     const bool same_lane = IsAlike(*task.content, *delivered.content);
     // Suspects of other lanes may not have been read yet.
     if (delivered.suspect && !same_lane) continue;
