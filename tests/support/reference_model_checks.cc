@@ -531,10 +531,13 @@ void ReferenceModel::CheckOrder(const Session& session, const Task& delivered) {
       continue;
     }
     if (IsLimited(task, Benefit::kLimited)) continue;
-    // Of ids that the broker minted the order is not looked at: it is not yet
-    // known to be right for tasks that routing or redrives made.
-    if (task.content->task_id.empty() || task.is_redriven()) continue;
     const bool same_lane = IsAlike(*task.content, *delivered.content);
+    // Of lanes with tenants, limit keys or labels, and of tasks that redrives
+    // made, only the order within a lane is looked at.
+    const bool plain = task.content->placement == nullptr &&
+                       delivered.content->placement == nullptr &&
+                       !task.is_redriven() && !task.content->task_id.empty();
+    if (!same_lane && (!plain || !limits_.empty())) continue;
     // Suspects of other lanes may not have been read yet.
     if (delivered.suspect && !same_lane) continue;
     const bool overtaken =
