@@ -532,11 +532,11 @@ void ReferenceModel::CheckOrder(const Session& session, const Task& delivered) {
     }
     if (IsLimited(task, Benefit::kLimited)) continue;
     const bool same_lane = IsAlike(*task.content, *delivered.content);
-    // Of lanes with tenants, limit keys or labels, and of tasks that redrives
-    // made, only the order within a lane is looked at.
+    // Of lanes with tenants, limit keys or labels only the order within a lane
+    // is looked at, and of tasks that redrives made none.
     const bool plain = task.content->placement == nullptr &&
-                       delivered.content->placement == nullptr &&
-                       !task.is_redriven() && !task.content->task_id.empty();
+                       delivered.content->placement == nullptr;
+    if (task.is_redriven() || task.content->task_id.empty()) continue;
     if (!same_lane && (!plain || !limits_.empty())) continue;
     // Suspects of other lanes may not have been read yet.
     if (delivered.suspect && !same_lane) continue;
